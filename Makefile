@@ -1,0 +1,46 @@
+# `make` alone lists what there is to run. Everything needed is installed on the way.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard shared/*/pyproject.toml services/*/pyproject.toml deploy/*/pyproject.toml))
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help check test demo up down docs clean lock
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
+
+.tools/bin/uv: tools/uv.txt
+	@echo "installing uv into .tools"
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r tools/uv.txt
+	@touch $@
+
+$(VENV)/.installed: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS)) | $(filter .tools/bin/uv,$(UV))
+	@echo "installing the locked dependencies and the $(words $(MEMBERS)) packages of the workspace"
+	@$(UV) venv -q --allow-existing --python $(PYTHON) $(VENV)
+	@$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install -q --python $(BIN)/python --no-deps $(foreach m,$(MEMBERS),-e $(m))
+	@touch $@
+
+lock: | $(filter .tools/bin/uv,$(UV)) ## resolve the dependencies anew and write requirements.lock
+	$(UV) lock
+	$(UV) export -q --all-packages --all-groups --no-emit-workspace --no-header -o requirements.lock
+	@for m in $(MEMBERS); do name=$$(sed -n 's/^name = "\(.*\)"/\1/p' $$m/pyproject.toml); \
+		$(UV) export -q --package $$name --no-dev --no-emit-workspace --no-header -o $$m/requirements.lock; done
+
+check: $(VENV)/.installed ## format, lint, types, imports, generated files current
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## check, then unit, component, contract and end-to-end tests on real Kafka and PostgreSQL
+	$(BIN)/pytest
+
+clean: ## remove what was installed and built, and the local stack's folders
+	rm -rf $(VENV) .tools .deskline .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The local stack: real Kafka and PostgreSQL as child processes, and the demonstration."""

@@ -1,0 +1,1 @@
+"""Read models and the analysts' SQL views."""

@@ -1,0 +1,1 @@
+"""The one door for people: tokens, rights, routes to the owners."""

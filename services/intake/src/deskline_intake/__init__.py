@@ -1,0 +1,1 @@
+"""Customers' doors: mail in, contacts, attachments."""

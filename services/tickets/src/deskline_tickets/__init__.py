@@ -1,0 +1,1 @@
+"""The Ticket aggregate: threading, commands, history."""

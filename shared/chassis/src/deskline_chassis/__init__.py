@@ -1,0 +1,1 @@
+"""What every service stands on: event log, relay, reader, personal data, process."""
