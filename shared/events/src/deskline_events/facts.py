@@ -1,0 +1,67 @@
+"""What all event models share: immutable, tolerant of fields they don't know, silent about their input."""
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deskline_events.personal import Personal
+
+MAX_DATA_BYTES = 256 * 1024
+"""An event's data on the wire; one record over the broker's limit would stop the relay for all."""
+
+MAX_TEXT_BYTES = 64 * 1024
+"""Text kept in an event (UTF-8 bytes); what is longer goes to the object store."""
+
+Language = Literal["ru", "en"]
+
+
+class Value(BaseModel):
+    """A part of an event; unknown fields are ignored so that adding one breaks no reader."""
+
+    # hide_input_in_errors: a validation error must not print a person's words.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Fact(Value):
+    """The data of one event; `TYPE` is its name on the wire, a constant for ever."""
+
+    TYPE: ClassVar[str]
+    IGNORABLE: ClassVar[bool] = False
+
+
+class StoredObject(Value):
+    """A reference into the object store."""
+
+    key: Annotated[str, Field(max_length=200, description="key in the object store")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0, description="bytes")]
+
+
+class Attachment(Value):
+    """A file that came with a message."""
+
+    attachment_id: UUID
+    content: StoredObject
+    filename: Annotated[str, Personal("contact_id")]
+    media_type: Annotated[str, Field(max_length=100)]
+    inline: bool = False
+
+
+class Line(Value):
+    """One channel account as it was when the message came."""
+
+    line_id: UUID
+    name: Annotated[str, Field(max_length=100)]
+    channel: Literal["email"]
+    language: Language
+
+
+class Customer(Value):
+    """What was known of the contact and the company at that moment, so that no reader asks back."""
+
+    contact_id: UUID
+    company_id: UUID | None = None
+    tier: Annotated[str, Field(max_length=40)] | None = None
+    locale: Language = "ru"
+    new: Annotated[bool, Field(description="this is the contact's first message")] = False
