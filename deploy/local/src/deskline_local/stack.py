@@ -1,0 +1,165 @@
+"""A broker and a database, the same to everybody whichever way they run."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from deskline_local import databases
+from deskline_local.databases import ServiceDatabase
+from deskline_local.engine import engine_answers
+from deskline_local.errors import StackError, StackUnavailable
+from deskline_local.folder import Folder
+from deskline_local.kafka import PORT_VARIABLE as KAFKA_PORT
+from deskline_local.kafka import KafkaProcess
+from deskline_local.postgres import PORT_VARIABLE as POSTGRES_PORT
+from deskline_local.postgres import SUPERUSER, PostgresProcess
+from deskline_local.server import Progress, Server
+
+__all__ = ["Kind", "Server", "ServiceDatabase", "Stack", "open_stack"]
+
+Kind = Literal["processes", "containers", "external"]
+KIND_VARIABLE = "DESKLINE_STACK"
+UrlOf = Callable[[str, str | None, str | None], str]
+
+
+class Stack:
+    """Kafka and PostgreSQL, started together; use it in a `with` statement or call start and stop."""
+
+    def __init__(
+        self, kind: Kind, folder: Folder, kafka: Server, postgres: Server, bootstrap: str, url: UrlOf
+    ) -> None:
+        self.kind = kind
+        self.kafka = kafka
+        self.postgres = postgres
+        self.bootstrap = bootstrap
+        self.folder = folder.path
+        self._state = folder
+        self._url = url
+
+    def database_url(
+        self, database: str = "postgres", role: str | None = None, password: str | None = None
+    ) -> str:
+        """The libpq address of a database, without a role the superuser's."""
+        return self._url(database, role, password)
+
+    def start(self) -> None:
+        """Start both at the same time; when one fails, neither is left running."""
+        self._state.claim()
+        try:
+            _both(self.kafka.start, self.postgres.start)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        try:
+            _both(self.kafka.stop, self.postgres.stop)
+        finally:
+            self._state.release()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def create_service_database(self, service: str, database: str | None = None) -> ServiceDatabase:
+        """Create the service's database and roles unless they exist.
+
+        A name given for the database, as parallel tests do, names its roles too.
+        """
+        return databases.create(self._state, self._url, service, database)
+
+    def drop_service_database(self, service: str, database: str | None = None) -> None:
+        databases.drop(self._state, self._url, service, database)
+
+
+def _both(*actions: Callable[[], None]) -> None:
+    with ThreadPoolExecutor(len(actions)) as pool:
+        running = [pool.submit(action) for action in actions]
+    failures = [failure for done in running if (failure := done.exception()) is not None]
+    if failures:
+        raise failures[0]
+
+
+def choose_kind(kind: Kind | None) -> Kind:
+    """The kind that was asked for, by argument or by DESKLINE_STACK; containers where an engine answers."""
+    asked = kind or os.environ.get(KIND_VARIABLE, "").strip()
+    if not asked:
+        return "containers" if engine_answers() else "processes"
+    if asked == "processes":
+        return "processes"
+    if asked == "external":
+        return "external"
+    if asked == "containers":
+        if not engine_answers():
+            message = (
+                f"{KIND_VARIABLE}=containers, but no container engine answers: start Docker (or point "
+                f"DOCKER_HOST at one), or set {KIND_VARIABLE}=processes, which needs none"
+            )
+            raise StackUnavailable(message)
+        return "containers"
+    message = f"{KIND_VARIABLE}={asked} is none of processes, containers, external"
+    raise StackUnavailable(message)
+
+
+def port_wanted(given: int, variable: str) -> int:
+    """The port given in code, or the variable's, or 0."""
+    value = os.environ.get(variable, "").strip()
+    if given or not value:
+        return given
+    if not value.isdecimal() or int(value) > 65535:  # noqa: PLR2004
+        message = f"{variable}={value} is no port: give a number up to 65535, or 0 to choose a free one"
+        raise StackError(message)
+    return int(value)
+
+
+def _say_nothing(_: str) -> None:
+    pass
+
+
+def open_stack(
+    folder: Path,
+    kind: Kind | None = None,
+    kafka_port: int = 0,
+    postgres_port: int = 0,
+    progress: Progress = _say_nothing,
+) -> Stack:
+    """The stack of this folder, not started yet."""
+    chosen = choose_kind(kind)
+    if chosen == "external":
+        return _external(folder)
+    state = Folder(folder)
+    kafka = state.port("kafka", port_wanted(kafka_port, KAFKA_PORT))
+    postgres = state.port("postgres", port_wanted(postgres_port, POSTGRES_PORT))
+    if chosen == "containers":
+        return _containers(state, kafka, postgres, progress)
+    broker = KafkaProcess(state.path / "kafka", kafka, state.port("kafka_controller", 0), progress)
+    server = PostgresProcess(state.path / "postgres", postgres, state.password(SUPERUSER), progress)
+
+    def address(database: str, role: str | None, password: str | None) -> str:
+        return server.url(database, role or SUPERUSER, password)
+
+    return Stack("processes", state, broker, server, broker.bootstrap, address)
+
+
+def _external(folder: Path) -> Stack:
+    from deskline_local.external import ExternalKafka, ExternalPostgres  # noqa: PLC0415
+
+    state = Folder(folder)
+    kafka, postgres = ExternalKafka.from_environment(), ExternalPostgres.from_environment()
+    return Stack("external", state, kafka, postgres, kafka.bootstrap, postgres.url)
+
+
+def _containers(state: Folder, kafka_port: int, postgres_port: int, progress: Progress) -> Stack:
+    from deskline_local import containers  # noqa: PLC0415 - testcontainers is there in development only
+
+    kafka = containers.KafkaServer(state.path, kafka_port, progress)
+    postgres = containers.PostgresServer(state.path, postgres_port, state.password(SUPERUSER), progress)
+    return Stack("containers", state, kafka, postgres, kafka.bootstrap, postgres.url)

@@ -1,0 +1,1 @@
+"""What intake decides about a mail: pure functions of bytes, with no I/O and no clock."""

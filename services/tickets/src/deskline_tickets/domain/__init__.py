@@ -1,0 +1,1 @@
+"""The rules of tickets: pure; time, ids, numbers and keys are arguments."""

@@ -1,0 +1,229 @@
+"""The reader's rows: positions of partitions, last sequences of streams, what waits and what is parked."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from deskline_chassis.decoding import Place, Record, StreamId, header_pairs, headers_from
+from deskline_chassis.postgres import Conn
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a partition was applied."""
+
+    epoch: int
+    next_offset: int
+    generation: int
+
+
+@dataclass(slots=True)
+class StreamRow:
+    """How far a stream was applied; later records of a parked one follow it."""
+
+    sequence: int
+    parked: bool
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record with its place in a stream, as it waits or is parked."""
+
+    stream: StreamId
+    sequence: int
+    record: Record
+    reason: str | UUID | None = None
+
+
+def lock_positions(connection: Conn, reader: str, places: Collection[Place]) -> dict[Place, Position]:
+    """The rows of these partitions, locked in key order; new ones begin at 0."""
+    topics, partitions = [t for t, _ in places], [p for _, p in places]
+    connection.execute(
+        "INSERT INTO positions (reader, topic, partition)"
+        " SELECT %s, topic, partition FROM unnest(%s::text[], %s::int[]) AS new (topic, partition)"
+        " ORDER BY topic, partition ON CONFLICT DO NOTHING",
+        (reader, topics, partitions),
+    )
+    rows = connection.execute(
+        "SELECT topic, partition, epoch, next_offset, generation FROM positions"
+        " WHERE reader = %s AND (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int[]))"
+        " ORDER BY topic, partition FOR UPDATE",
+        (reader, topics, partitions),
+    ).fetchall()
+    return {
+        (topic, part): Position(epoch, offset, generation) for topic, part, epoch, offset, generation in rows
+    }
+
+
+def write_positions(connection: Conn, reader: str, positions: dict[Place, Position]) -> None:
+    """Keep how far these partitions were applied."""
+    connection.execute(
+        "UPDATE positions SET epoch = new.epoch, next_offset = new.next_offset, generation = new.generation"
+        " FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[])"
+        " AS new (topic, partition, epoch, next_offset, generation)"
+        " WHERE reader = %s AND positions.topic = new.topic AND positions.partition = new.partition",
+        (
+            [topic for topic, _ in positions],
+            [partition for _, partition in positions],
+            [row.epoch for row in positions.values()],
+            [row.next_offset for row in positions.values()],
+            [row.generation for row in positions.values()],
+            reader,
+        ),
+    )
+
+
+def lock_streams(connection: Conn, reader: str, streams: Collection[StreamId]) -> dict[StreamId, StreamRow]:
+    """The rows of these streams, locked in key order; new ones begin at 0."""
+    ordered = sorted(streams)
+    found = _select_streams(connection, reader, ordered)
+    missing = [stream for stream in ordered if stream not in found]
+    if missing:
+        connection.execute(
+            "INSERT INTO reader_streams (reader, owner, subject)"
+            " SELECT %s, owner, subject FROM unnest(%s::text[], %s::uuid[]) AS new (owner, subject)"
+            " ORDER BY owner, subject ON CONFLICT DO NOTHING",
+            (reader, [owner for owner, _ in missing], [subject for _, subject in missing]),
+        )
+        found |= _select_streams(connection, reader, missing)
+    return found
+
+
+def _select_streams(connection: Conn, reader: str, streams: Sequence[StreamId]) -> dict[StreamId, StreamRow]:
+    rows = connection.execute(
+        "SELECT owner, subject, sequence, parked, waiting FROM reader_streams"
+        " WHERE reader = %s AND (owner, subject) IN (SELECT * FROM unnest(%s::text[], %s::uuid[]))"
+        " ORDER BY owner, subject FOR UPDATE",
+        (reader, [owner for owner, _ in streams], [subject for _, subject in streams]),
+    ).fetchall()
+    return {
+        (owner, subject): StreamRow(sequence, parked, waiting)
+        for owner, subject, sequence, parked, waiting in rows
+    }
+
+
+def write_streams(connection: Conn, reader: str, streams: dict[StreamId, StreamRow]) -> None:
+    """Keep how far these streams were applied."""
+    if not streams:
+        return
+    connection.execute(
+        "UPDATE reader_streams SET sequence = new.sequence, parked = new.parked, waiting = new.waiting"
+        " FROM unnest(%s::text[], %s::uuid[], %s::bigint[], %s::bool[], %s::bool[])"
+        " AS new (owner, subject, sequence, parked, waiting)"
+        " WHERE reader = %s AND reader_streams.owner = new.owner AND reader_streams.subject = new.subject",
+        (
+            [owner for owner, _ in streams],
+            [subject for _, subject in streams],
+            [row.sequence for row in streams.values()],
+            [row.parked for row in streams.values()],
+            [row.waiting for row in streams.values()],
+            reader,
+        ),
+    )
+
+
+def read_kept(connection: Conn, table: str, reader: str, streams: Collection[StreamId]) -> list[Kept]:
+    """What waits (`waiting_records`) or is parked (`parked_records`) of these streams, in order."""
+    if not streams:
+        return []
+    rows = connection.execute(
+        f"SELECT owner, subject, sequence, topic, partition, record_offset, headers, value FROM {table}"
+        " WHERE reader = %s AND (owner, subject) IN (SELECT * FROM unnest(%s::text[], %s::uuid[]))"
+        " ORDER BY owner, subject, sequence",
+        (reader, [owner for owner, _ in streams], [subject for _, subject in streams]),
+    ).fetchall()
+    return [
+        Kept(
+            (owner, subject),
+            sequence,
+            Record(topic, part, offset, str(subject).encode(), value, headers_from(headers)),
+        )
+        for owner, subject, sequence, topic, part, offset, headers, value in rows
+    ]
+
+
+def remove_kept(connection: Conn, table: str, reader: str, gone: Iterable[tuple[StreamId, int]]) -> None:
+    """Remove records from `waiting_records` or `parked_records`."""
+    listed = list(gone)
+    if not listed:
+        return
+    connection.execute(
+        f"DELETE FROM {table} WHERE reader = %s AND (owner, subject, sequence)"
+        " IN (SELECT * FROM unnest(%s::text[], %s::uuid[], %s::bigint[]))",
+        (
+            reader,
+            [owner for (owner, _), _ in listed],
+            [subject for (_, subject), _ in listed],
+            [sequence for _, sequence in listed],
+        ),
+    )
+
+
+def keep_waiting(connection: Conn, reader: str, records: Sequence[Kept]) -> None:
+    """Keep records that came before something they need; the reason is the missing key's person or None."""
+    _keep(
+        connection,
+        "INSERT INTO waiting_records (reader, owner, subject, sequence, topic, partition, record_offset,"
+        " headers, value, missing_key) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (reader, owner, subject, sequence) DO UPDATE SET missing_key = excluded.missing_key",
+        reader,
+        records,
+    )
+
+
+def keep_parked(connection: Conn, reader: str, records: Sequence[Kept]) -> None:
+    """Park records of streams with their cause."""
+    _keep(
+        connection,
+        "INSERT INTO parked_records (reader, owner, subject, sequence, topic, partition, record_offset,"
+        " headers, value, cause) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (reader, owner, subject, sequence) DO NOTHING",
+        reader,
+        records,
+    )
+
+
+def _keep(connection: Conn, statement: str, reader: str, records: Sequence[Kept]) -> None:
+    if not records:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            statement,
+            [
+                (
+                    reader,
+                    *kept.stream,
+                    kept.sequence,
+                    kept.record.topic,
+                    kept.record.partition,
+                    kept.record.offset,
+                    header_pairs(kept.record),
+                    kept.record.value,
+                    kept.reason,
+                )
+                for kept in records
+            ],
+        )
+
+
+def park_loose(connection: Conn, reader: str, records: Sequence[tuple[Record, str]]) -> None:
+    """Park records that belong to no stream, since their envelope can't be read."""
+    for record, cause in records:
+        connection.execute(
+            "INSERT INTO parked_records (reader, topic, partition, record_offset, headers, value, cause)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (reader, topic, partition, record_offset) WHERE subject IS NULL DO NOTHING",
+            (reader, *record.place, record.offset, header_pairs(record), record.value, cause),
+        )
+
+
+def streams_to_wake(connection: Conn, reader: str) -> set[StreamId]:
+    """Streams whose missing key is known by now."""
+    rows = connection.execute(
+        "SELECT DISTINCT owner, subject FROM waiting_records w WHERE reader = %s AND missing_key IS NOT NULL"
+        " AND (EXISTS (SELECT FROM known_keys k WHERE k.subject = w.missing_key)"
+        " OR EXISTS (SELECT FROM person_keys k WHERE k.subject = w.missing_key))",
+        (reader,),
+    ).fetchall()
+    return {(owner, subject) for owner, subject in rows}

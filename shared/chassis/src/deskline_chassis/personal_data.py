@@ -1,0 +1,183 @@
+"""Personal data: a key per person, fields sealed when written, opened when read, "erased" for ever after.
+
+The form is AES-256-GCM (NIST SP 800-38D) with `ce_id` and the field's path as additional data; keys are
+wrapped by RFC 3394 under the deployment's key-encryption key, which no topic and no table holds.
+"""
+
+import base64
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+from pydantic import BaseModel
+
+from deskline_chassis.postgres import Conn
+from deskline_events.keys import PersonKeys
+from deskline_events.personal import ERASED, visit_personal
+
+KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+
+
+class SealError(Exception):
+    """A sealed field cannot be opened: another key, another event or damaged text."""
+
+    safe_message = True
+
+
+class MissingKeyError(Exception):
+    """A person's key is not known here (yet)."""
+
+    safe_message = True
+
+    def __init__(self, subject: UUID) -> None:
+        super().__init__(f"no key of person {subject}")
+        self.subject = subject
+
+
+class PersonErasedError(Exception):
+    """The person was erased: nothing more may be written under their key."""
+
+    safe_message = True
+
+
+@dataclass(frozen=True, slots=True)
+class PersonKey:
+    """A person's unwrapped key, or the mark that they were erased (`key` is None)."""
+
+    version: int
+    key: bytes | None
+    erased_at: datetime | None = None
+
+
+Keys = Mapping[UUID, PersonKey]
+
+
+class KeyRing:
+    """Wraps, unwraps and looks up persons' keys; holds the key-encryption key of the deployment."""
+
+    def __init__(self, key_encryption_key: bytes) -> None:
+        if len(key_encryption_key) != KEY_BYTES:
+            raise ValueError(f"a key-encryption key has {KEY_BYTES} bytes")
+        self._kek = key_encryption_key
+        self._unwrap = lru_cache(maxsize=20_000)(self._unwrap_uncached)
+
+    def _unwrap_uncached(self, wrapped: bytes) -> bytes:
+        try:
+            return aes_key_unwrap(self._kek, wrapped)
+        except (InvalidUnwrap, ValueError):
+            raise SealError("a person's key was wrapped under another key-encryption key") from None
+
+    def register(self, connection: Conn, subjects: Collection[UUID]) -> None:
+        """Give new persons a key; the caller holds the log's lock, as announcing follows its order."""
+        if not subjects:
+            return
+        wrapped = [aes_key_wrap(self._kek, os.urandom(KEY_BYTES)) for _ in subjects]
+        connection.execute(
+            "INSERT INTO person_keys (subject, version, wrapped, change_id)"
+            " SELECT subject, 1, wrapped, nextval('person_key_changes')"
+            " FROM unnest(%s::uuid[], %s::bytea[]) AS new (subject, wrapped)"
+            " ON CONFLICT (subject) DO NOTHING",
+            (list(subjects), wrapped),
+        )
+
+    def erase(self, connection: Conn, subject: UUID) -> bool:
+        """Forget an owned person's key for ever; the caller holds the log's lock. False if it was gone."""
+        done = connection.execute(
+            "UPDATE person_keys SET wrapped = NULL, version = NULL, erased_at = clock_timestamp(),"
+            " change_id = nextval('person_key_changes') WHERE subject = %s AND erased_at IS NULL",
+            (subject,),
+        )
+        return done.rowcount == 1
+
+    def load(self, connection: Conn, subjects: Collection[UUID]) -> dict[UUID, PersonKey]:
+        """The keys that are known here of these persons, owned or announced by others."""
+        if not subjects:
+            return {}
+        wanted = sorted(subjects)
+        rows = connection.execute(
+            "SELECT subject, version, wrapped, erased_at FROM person_keys WHERE subject = ANY(%(s)s)"
+            " UNION ALL SELECT subject, version, wrapped, erased_at FROM known_keys"
+            " WHERE subject = ANY(%(s)s)",
+            {"s": wanted},
+        ).fetchall()
+        return {
+            subject: PersonKey(version or 0, None if wrapped is None else self._unwrap(wrapped), erased_at)
+            for subject, version, wrapped, erased_at in rows
+        }
+
+
+def learn_keys(connection: Conn, records: Collection[PersonKeys]) -> None:
+    """Keep what another owner announced; an erasure is never taken back."""
+    if not records:
+        return
+    newest = {record.subject: record for record in sorted(records, key=lambda r: r.erased_at is not None)}
+    rows = sorted(newest.values(), key=lambda record: record.subject)
+    versions = [max(r.keys, default=None) if r.erased_at is None else None for r in rows]
+    wrapped = [
+        None if version is None else base64.b64decode(row.keys[version])
+        for row, version in zip(rows, versions, strict=True)
+    ]
+    connection.execute(
+        "INSERT INTO known_keys (subject, version, wrapped, erased_at)"
+        " SELECT * FROM unnest(%s::uuid[], %s::int[], %s::bytea[], %s::timestamptz[])"
+        " ON CONFLICT (subject) DO UPDATE SET version = excluded.version, wrapped = excluded.wrapped,"
+        " erased_at = excluded.erased_at WHERE known_keys.erased_at IS NULL",
+        ([r.subject for r in rows], versions, wrapped, [r.erased_at for r in rows]),
+    )
+
+
+def _additional_data(event_id: UUID, path: str) -> bytes:
+    return f"{event_id}/{path}".encode()
+
+
+def seal(model: type[BaseModel], data: dict[str, Any], event_id: UUID, keys: Keys) -> None:
+    """Encrypt the personal fields of an event's data in place.
+
+    Raises MissingKeyError, and PersonErasedError where nothing may be written any more.
+    """
+
+    def encrypt(subject: str, path: str, text: Any) -> dict[str, Any]:
+        person = UUID(subject)
+        key = keys.get(person)
+        if key is None:
+            raise MissingKeyError(person)
+        if key.key is None:
+            raise PersonErasedError(f"person {person} was erased")
+        nonce = os.urandom(NONCE_BYTES)
+        cipher = AESGCM(key.key).encrypt(nonce, str(text).encode(), _additional_data(event_id, path))
+        return {"k": subject, "v": key.version, "c": base64.b64encode(nonce + cipher).decode("ascii")}
+
+    visit_personal(model, data, encrypt)
+
+
+def unseal(model: type[BaseModel], data: dict[str, Any], event_id: UUID, keys: Keys) -> None:
+    """Decrypt the personal fields of an event's data in place; an erased person's read as "erased".
+
+    Raises MissingKeyError and SealError.
+    """
+
+    def decrypt(_subject: str, path: str, sealed: Any) -> str:
+        try:
+            person, cipher = UUID(sealed["k"]), base64.b64decode(sealed["c"], validate=True)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise SealError(f"{path} is not a sealed field") from None
+        key = keys.get(person)
+        if key is None:
+            raise MissingKeyError(person)
+        if key.key is None:
+            return ERASED
+        try:
+            nonce, body = cipher[:NONCE_BYTES], cipher[NONCE_BYTES:]
+            return AESGCM(key.key).decrypt(nonce, body, _additional_data(event_id, path)).decode()
+        except (InvalidTag, ValueError):
+            raise SealError(f"{path} does not open under the key of {person}") from None
+
+    visit_personal(model, data, decrypt)

@@ -1,0 +1,292 @@
+"""The reader: one consumer over all topics of a reader; the database decides what has been applied.
+
+The group's committed offsets are only a hint. On assignment the consumer seeks to the position's row.
+"""
+
+import asyncio
+import contextlib
+import time
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
+from faststream.security import BaseSecurity, SASLScram512
+
+from deskline_chassis import metrics
+from deskline_chassis.applying import Applier, Batch, Outcome, ReaderSpec, SurroundingsError
+from deskline_chassis.broker import Broker, until_broker
+from deskline_chassis.decoding import Place, Record
+from deskline_chassis.parking import counts, positions_of
+from deskline_chassis.personal_data import KeyRing
+from deskline_chassis.postgres import Database, is_surroundings
+from deskline_chassis.runtime import Beat, FatalLoopError
+from deskline_events.topics import events_topic, keys_topic
+
+log = structlog.get_logger(__name__)
+
+MAX_RECORDS: Final = 500
+SWEEP_SECONDS: Final = 1.0
+OVERVIEW_SECONDS: Final = 5.0
+FENCED_EXIT: Final = 3
+STALLED_SECONDS: Final = 60.0
+
+
+class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Consumes for one reader until stopped; errors of the surroundings are retried without limit."""
+
+    def __init__(
+        self, spec: ReaderSpec, database: Database, keys: KeyRing, broker: Broker, *, instance: str
+    ) -> None:
+        self.spec = spec
+        self._broker = broker
+        self._instance = instance
+        self._database = database
+        self._topics = tuple(events_topic(owner) for owner in spec.owners) + tuple(
+            keys_topic(owner) for owner in spec.key_owners
+        )
+        self.applier = applier_for(spec, database, keys, broker)
+        self._busy = asyncio.Lock()
+        self._fenced: dict[Place, int] = {}
+        self._beat: Beat | None = None
+        self._fatal: asyncio.Future[None] | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._progressed = time.monotonic()
+
+    async def run(self, beat: Beat, stop: asyncio.Event) -> None:
+        """Read until stopped. Raises FatalLoopError when another process has our partitions."""
+        self._beat = beat
+        while not stop.is_set():
+            # The owners create their topics; a reader that starts first creates what it needs as well.
+            await until_broker(self._broker, self._topics, self.spec.name, beat.red)
+            try:
+                await self._consume(beat, stop)
+            except (KafkaError, OSError, TimeoutError) as error:
+                beat.red(f"broker: {type(error).__name__}")
+                log.warning("reader lost the broker", reader=self.spec.name, cause=type(error).__name__)
+                await asyncio.sleep(0.5)
+
+    async def _consume(self, beat: Beat, stop: asyncio.Event) -> None:
+        stream = self._subscribe()
+        self._fatal = asyncio.get_running_loop().create_future()
+        self._progressed = time.monotonic()
+        chores = asyncio.create_task(self._chores(beat))
+        try:
+            async with asyncio.timeout(30):
+                await stream.start()
+            stopping = asyncio.create_task(stop.wait())
+            ends: set[asyncio.Future[Any]] = {stopping, chores, self._fatal}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            for ended in (chores, self._fatal):
+                if ended.done():
+                    ended.result()
+        finally:
+            chores.cancel()
+            await asyncio.gather(chores, return_exceptions=True)
+            self._consumer = None
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(stream.stop(), 5.0)
+
+    def _subscribe(self) -> KafkaBroker:
+        settings = self._broker.client_settings(f"{self.spec.name}-{self._instance}")
+        kept = {k: v for k, v in settings.items() if k in {"client_id", "request_timeout_ms"}}
+        stream = KafkaBroker(
+            settings["bootstrap_servers"],
+            metadata_max_age_ms=settings["metadata_max_age_ms"],
+            retry_backoff_ms=settings["retry_backoff_ms"],
+            security=_security_of(self._broker),
+            apply_types=False,
+            logger=None,
+            graceful_timeout=5.0,
+            allow_auto_create_topics=False,
+            **kept,
+        )
+        subscriber = stream.subscriber(
+            *(self._broker.topic(topic) for topic in self._topics),
+            batch=True,
+            group_id=f"{self._broker.prefix}{self.spec.name}",
+            group_instance_id=f"{self.spec.name}-{self._instance}",
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            max_records=MAX_RECORDS,
+            batch_timeout_ms=10,
+            fetch_min_bytes=65_536,
+            fetch_max_wait_ms=25,
+            max_partition_fetch_bytes=1024 * 1024,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            listener=self,
+            # A header that is not UTF-8 must reach the parking and not fail before it.
+            parser=_raw,
+            decoder=_undecoded,
+        )
+        subscriber(self._on_batch)
+        self._subscriber = subscriber
+        return stream
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing to do: whatever is under way is fenced by the database."""
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Seek to the rows; the database may be away, then the assignment waits for it."""
+        consumer = self._subscriber.consumer
+        if consumer is None or not assigned:
+            return
+        self._consumer = consumer
+        places = [(tp.topic, tp.partition) for tp in assigned]
+        async with self._busy:
+            offsets = await self._insist(self.applier.assigned, places)
+        self._fenced.clear()
+        for (topic, partition), offset in offsets.items():
+            self._seek(consumer, (topic, partition), offset)
+
+    async def _insist(self, work: Any, *arguments: Any) -> Any:
+        delay = 0.1
+        while True:
+            try:
+                return await asyncio.to_thread(work, *arguments)
+            except Exception as error:
+                if not isinstance(error, SurroundingsError) and not is_surroundings(error):
+                    raise
+                if self._beat is not None:
+                    self._beat.red(f"database: {type(error).__name__}")
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 2.0)
+
+    async def _on_batch(self, records: tuple[Any, ...]) -> None:
+        consumer = self._consumer or self._subscriber.consumer
+        if consumer is None:
+            return
+        batch: Batch = {}
+        for one in records:
+            batch.setdefault((one.topic, one.partition), []).append(
+                Record(one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers))
+            )
+        started = time.perf_counter()
+        try:
+            async with self._busy:
+                outcome = await self._insist(self.applier.apply, batch)
+        except Exception as error:  # noqa: BLE001
+            # faststream would log it and go on; here it ends this consumer, and the run begins anew.
+            if self._fatal is not None and not self._fatal.done():
+                self._fatal.set_exception(error)
+            return
+        metrics.READER_BATCH_SECONDS.labels(self.spec.name).observe(time.perf_counter() - started)
+        self._progressed = time.monotonic()
+        if self._beat is not None:
+            self._beat.progress()
+        await self._follow(consumer, outcome)
+
+    async def _follow(self, consumer: AIOKafkaConsumer, outcome: Outcome) -> None:
+        for place in outcome.committed:
+            self._fenced.pop(place, None)
+        for place in outcome.fenced:
+            self._fenced[place] = self._fenced.get(place, 0) + 1
+            log.warning("position was moved by another process", reader=self.spec.name, partition=place[1])
+            if self._fenced[place] > 1 and self._fatal is not None and not self._fatal.done():
+                self._fatal.set_exception(FatalLoopError(FENCED_EXIT))
+                return
+        for place, offset in outcome.seeks.items():
+            start = await self._start_of(consumer, place, offset)
+            self._seek(consumer, place, start)
+        hints = {TopicPartition(*place): offset for place, offset in outcome.committed.items()}
+        mine = consumer.assignment()
+        with contextlib.suppress(KafkaError, IllegalStateError):
+            if hints := {tp: offset for tp, offset in hints.items() if tp in mine}:
+                await consumer.commit(hints)
+
+    async def _start_of(self, consumer: AIOKafkaConsumer, place: Place, offset: int) -> int:
+        # Where an operator let old records go, the partition's start lies above the position.
+        tp = TopicPartition(*place)
+        try:
+            start: int = (await consumer.beginning_offsets([tp]))[tp]
+        except (KafkaError, OSError, TimeoutError):
+            return offset
+        if start <= offset:
+            return offset
+        await self._insist(self.applier.reset, place, start)
+        return start
+
+    def _seek(self, consumer: AIOKafkaConsumer, place: Place, offset: int) -> None:
+        # The partition may have been taken away meanwhile; its next owner seeks for itself.
+        with contextlib.suppress(IllegalStateError):
+            consumer.seek(TopicPartition(*place), offset)
+
+    async def _chores(self, beat: Beat) -> None:
+        looked = 0.0
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            beat.alive()
+            async with self._busy:
+                await self._insist(self.applier.wake)
+            if time.monotonic() - looked >= OVERVIEW_SECONDS:
+                looked = time.monotonic()
+                await self._overview(beat)
+
+    async def _overview(self, beat: Beat) -> None:
+        waiting, parked = await self._insist(counts, self._database, self.spec.name)
+        metrics.READER_WAITING.labels(self.spec.name).set(waiting)
+        metrics.READER_PARKED.labels(self.spec.name).set(parked)
+        consumer = self._consumer
+        if consumer is None:
+            return
+        mine = sorted(consumer.assignment())
+        if not mine:
+            beat.progress()
+            return
+        ends = await consumer.end_offsets(mine)
+        behind = 0
+        async with self._busy:
+            rows = await self._insist(positions_of, self._database, self.spec.name)
+            for tp in mine:
+                place = (tp.topic, tp.partition)
+                lag = ends[tp] - rows.get(place, 0)
+                metrics.READER_LAG.labels(self.spec.name, tp.topic, str(tp.partition)).set(max(lag, 0))
+                behind += max(lag, 0)
+                if lag < 0:
+                    # The broker lost the tail: scan from the start, dropping, until a higher epoch appears.
+                    log.warning("a partition ends below its position", reader=self.spec.name, topic=tp.topic)
+                    await self._insist(self.applier.reset, place, 0)
+                    self._seek(consumer, place, 0)
+        if behind == 0:
+            self._progressed = time.monotonic()
+        if time.monotonic() - self._progressed > STALLED_SECONDS:
+            log.error("assigned and behind, but nothing comes", reader=self.spec.name, behind=behind)
+            raise TimeoutError("the consumer stalled")
+        beat.progress()
+
+
+async def _raw(message: Any, _original: Any) -> KafkaMessage:
+    return KafkaMessage(raw_message=message, body=b"", headers={}, consumer=FAKE_CONSUMER)
+
+
+async def _undecoded(message: KafkaMessage, _original: Any) -> Any:
+    return message.raw_message
+
+
+def _security_of(broker: Broker) -> BaseSecurity | None:
+    """Faststream's form of the broker's security settings."""
+    context = broker.client_settings("security").get("ssl_context")
+    if broker.security.startswith("SASL"):
+        return SASLScram512(
+            username=broker.username or "",
+            password=broker.password or "",
+            ssl_context=context,
+            use_ssl=context is not None,
+        )
+    return None if context is None else BaseSecurity(ssl_context=context, use_ssl=True)
+
+
+def applier_for(spec: ReaderSpec, database: Database, keys: KeyRing, broker: Broker) -> Applier:
+    """The applier of a reader in this deployment."""
+    return Applier(
+        spec,
+        database,
+        keys,
+        {broker.topic(events_topic(owner)): owner for owner in spec.owners},
+        frozenset(broker.topic(keys_topic(owner)) for owner in spec.key_owners),
+    )
