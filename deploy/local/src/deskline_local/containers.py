@@ -91,7 +91,9 @@ class ContainerServer(ABC):
         while not self.answers():
             if not self.running or time.monotonic() > deadline:
                 log = self._wrapped().logs(tail=25).decode("utf-8", "replace")
-                message = f"{self.name} didn't answer within {START_DEADLINE:.0f} s; the end of its log:\n{log}"
+                message = (
+                    f"{self.name} didn't answer within {START_DEADLINE:.0f} s; the end of its log:\n{log}"
+                )
                 raise StartFailed(message)
             time.sleep(POLL)
 
@@ -189,7 +191,11 @@ class PostgresServer(ContainerServer):
 
     def define(self) -> DockerContainer:
         definition = PostgresContainer(
-            POSTGRES_IMAGE, username=postgres.SUPERUSER, password=self._password, dbname="postgres", driver=None
+            POSTGRES_IMAGE,
+            username=postgres.SUPERUSER,
+            password=self._password,
+            dbname="postgres",
+            driver=None,
         )
         definition.with_command("postgres -c max_connections=300 -c timezone=UTC")
         self.bind(definition, 5432)

@@ -53,10 +53,12 @@ def read_lock(path: Path = LOCK) -> list[Jar]:
     return jars
 
 
-def ensure_jars(progress: Progress, cache: Path | None = None, fetch: Fetch | None = None) -> list[Path]:
+def ensure_jars(
+    progress: Progress, cache: Path | None = None, fetch: Fetch | None = None, lock: Path = LOCK
+) -> list[Path]:
     """The checked class path; whatever is missing or damaged is downloaded, by one process at a time."""
     folder = (cache or cache_folder()) / "kafka"
-    jars = read_lock()
+    jars = read_lock(lock)
     if _wanting(jars, folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):

@@ -15,6 +15,7 @@ from deskline_local.process import launched
 from deskline_local.server import START_DEADLINE, Launch, ProcessServer, Progress
 
 PORT_VARIABLE = "DESKLINE_LOCAL_KAFKA_PORT"
+CONTROLLER_PORT_VARIABLE = "DESKLINE_LOCAL_KAFKA_CONTROLLER_PORT"
 JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true")
 
 # One node, quick groups, and a cleaner that looks often enough for tests with small segments.
@@ -102,9 +103,7 @@ class KafkaProcess(ProcessServer):
 
     def require_port(self) -> None:
         ports.require_free(self.port, "Kafka", PORT_VARIABLE)
-        ports.require_free(
-            self._controller_port, "Kafka's controller", "nothing: it is in ports.json; remove it"
-        )
+        ports.require_free(self._controller_port, "Kafka's controller", CONTROLLER_PORT_VARIABLE)
 
     def prepare(self) -> Launch:
         class_path = os.pathsep.join(str(jar) for jar in ensure_jars(self._progress))

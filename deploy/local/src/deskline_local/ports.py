@@ -46,6 +46,6 @@ def require_free(port: int, server: str, variable: str) -> None:
     if not is_free(port):
         message = (
             f"port {port} on {HOST} is taken by another program, so {server} can't start: "
-            f"stop that program or set {variable} to a free port (0 chooses one)"
+            f"stop that program or set {variable} to a free port"
         )
         raise PortTaken(message)

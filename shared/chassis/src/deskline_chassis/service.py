@@ -10,7 +10,6 @@ from uuid import UUID
 
 import typer
 from fastapi import FastAPI
-from psycopg.conninfo import conninfo_to_dict
 
 from deskline_chassis.applying import ReaderSpec
 from deskline_chassis.bell import Bell
@@ -26,7 +25,7 @@ from deskline_chassis.reader import Reader, applier_for
 from deskline_chassis.relay import Publish, Relay, as_stored
 from deskline_chassis.republish import republish
 from deskline_chassis.runtime import Run, Runtime, run_service
-from deskline_chassis.settings import ServiceSettings, load, load_migration_url
+from deskline_chassis.settings import ServiceSettings, load, load_migration
 from deskline_chassis.telemetry import configure_tracing
 
 
@@ -165,10 +164,8 @@ def command_line(service: Service) -> typer.Typer:
         # SQLAlchemy is for this command alone; a serving process does not carry it.
         from deskline_chassis.migrate import migrate  # noqa: PLC0415
 
-        settings = load(service.settings)
-        runtime_role = str(conninfo_to_dict(settings.database_url.get_secret_value())["user"])
-        readonly_role = settings.readonly_role or f"{settings.service()}_readonly"
-        migrate(load_migration_url(service.settings), service.package, runtime_role, readonly_role)
+        wanted = load_migration(service.settings)
+        migrate(wanted.url, service.package, wanted.runtime_role, wanted.readonly_role)
 
     @app.command("republish")
     def republish_command(

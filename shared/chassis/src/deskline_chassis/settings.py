@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
@@ -36,6 +37,10 @@ Key = Annotated[str, AfterValidator(_is_key)]
 
 SecretKey = Annotated[SecretStr, AfterValidator(_is_secret_key)]
 """Base64 of 32 bytes that nobody may see."""
+
+
+Role = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+"""A database role's name."""
 
 
 class ServiceSettings(BaseSettings):
@@ -79,8 +84,6 @@ class ServiceSettings(BaseSettings):
     ] = None
 
     database_url: SecretStr
-    migration_url: SecretStr | None = None
-    readonly_role: Annotated[str | None, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = None
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
@@ -136,16 +139,29 @@ def load(settings: type[SettingsT]) -> SettingsT:
     raise SystemExit(WRONG_SETTINGS)
 
 
-def load_migration_url(settings: type[ServiceSettings]) -> str:
-    """The owner's database URL, all that `migrate` needs; missing, as `load` does."""
+@dataclass(frozen=True, slots=True)
+class MigrationSettings:
+    """All that `migrate` needs: the owner's database URL, and the roles that get rights."""
 
-    class MigrationSettings(BaseSettings):
+    url: str
+    runtime_role: str
+    readonly_role: str
+
+
+def load_migration(settings: type[ServiceSettings]) -> MigrationSettings:
+    """Read what `migrate` needs and no more; wrong or missing, as `load` does."""
+    service = settings.service()
+
+    class Wanted(BaseSettings):
         model_config = SettingsConfigDict(
             env_prefix=settings.model_config.get("env_prefix", ""), extra="ignore", env_ignore_empty=True
         )
         migration_url: SecretStr
+        runtime_role: Role = f"{service}_runtime"
+        readonly_role: Role = f"{service}_readonly"
 
-    return load(MigrationSettings).migration_url.get_secret_value()
+    found = load(Wanted)
+    return MigrationSettings(found.migration_url.get_secret_value(), found.runtime_role, found.readonly_role)
 
 
 def _variable(settings: type[BaseSettings], name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
-from deskline_chassis.settings import ServiceSettings, load, load_migration_url
+from deskline_chassis.settings import MigrationSettings, ServiceSettings, load, load_migration
 
 pytestmark = pytest.mark.unit
 
@@ -136,8 +136,10 @@ def test_migration_needs_only_the_owners_url(
 ) -> None:
     environment.delenv("DESKLINE_KAFKA")
     environment.setenv("DESKLINE_PLANETS_MIGRATION_URL", "postgresql://owner@db/planets")
-    assert load_migration_url(PlanetSettings) == "postgresql://owner@db/planets"
+    assert load_migration(PlanetSettings) == MigrationSettings(
+        "postgresql://owner@db/planets", "planets_runtime", "planets_readonly"
+    )
     environment.delenv("DESKLINE_PLANETS_MIGRATION_URL")
     with pytest.raises(SystemExit):
-        load_migration_url(PlanetSettings)
+        load_migration(PlanetSettings)
     assert capsys.readouterr().err == "settings: DESKLINE_PLANETS_MIGRATION_URL: is not set\n"
