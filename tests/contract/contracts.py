@@ -87,7 +87,9 @@ SAMPLES: Final[tuple[Fact, ...]] = (
         link=tickets.Link(kind="follow_up_of", ticket_id=OTHER),
     ),
     tickets.CustomerReplied(contact_id=PERSON, message=_message),
-    tickets.AutomaticMessageAdded(contact_id=PERSON, message=_message.model_copy(update={"kind": "auto_reply"})),
+    tickets.AutomaticMessageAdded(
+        contact_id=PERSON, message=_message.model_copy(update={"kind": "auto_reply"})
+    ),
     tickets.MessageSetAside(
         source_key="b" * 64, line_id=LINE, contact_id=PERSON, received_at=MOMENT, reason="bounce"
     ),
@@ -108,7 +110,7 @@ SAMPLES: Final[tuple[Fact, ...]] = (
 
 
 def seal_fixed(model: type[Fact], data: dict[str, Any], identity: UUID) -> None:
-    """Seal as the chassis does, but with a nonce derived from the field, so that the file is the same each time."""
+    """Seal as the chassis does, but with a nonce derived from the field: the file is the same each time."""
 
     def encrypt(subject: str, path: str, text: Any) -> dict[str, Any]:
         additional = f"{identity}/{path}".encode()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from deskline_local.stack import Kind, Stack, open_stack
 
 # Containers need an engine: `make test-extra` sets the variable.

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from deskline_local.errors import JarsUnavailable
 from deskline_local.jars import Jar, ensure_jars, read_lock
 

@@ -6,11 +6,16 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from deskline_local.errors import FolderInUse, NotControllable, PortTaken, StackError, StackUnavailable
 from deskline_local.folder import Folder
 from deskline_local.stack import Stack, open_stack
 
 pytestmark = pytest.mark.unit
+
+
+def hang_up(listener: socket.socket) -> None:
+    listener.accept()[0].close()
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +42,7 @@ def test_a_socket_that_never_answers_is_no_engine(
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(str(tmp_path / "mute.sock"))
         mute.listen()
-        answered = threading.Thread(target=lambda: mute.accept()[0].close())
+        answered = threading.Thread(target=hang_up, args=[mute])
         answered.start()
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/mute.sock")
         assert open_stack(folder).kind == "processes"

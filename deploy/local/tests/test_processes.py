@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+
 from deskline_local import process, testing
 from deskline_local.errors import NotRunning, StartFailed
 from deskline_local.process import Child
@@ -24,7 +25,8 @@ folder = Path(sys.argv[1])
 stack, supervisor = open_stack(folder, "processes"), Supervisor()
 def begin():
     stack.start()
-    supervisor.start("service", [sys.executable, "-c", "import signal; signal.pause()"], folder / "service.log")
+    pause = [sys.executable, "-c", "import signal; signal.pause()"]
+    supervisor.start("service", pause, folder / "service.log")
 starter = threading.Thread(target=begin)  # a thread that ends: what it started must live on
 starter.start()
 starter.join()

@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
+
 from deskline_local import kafka_wire
 from deskline_local.errors import StillRunning
 from deskline_local.stack import Stack

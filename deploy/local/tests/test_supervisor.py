@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from deskline_local.errors import NotRunning
 from deskline_local.supervisor import Backoff, Supervisor
 
@@ -17,6 +18,12 @@ pytestmark = pytest.mark.unit
 PATIENT = [sys.executable, "-c", "import signal; signal.pause()"]
 DYING = [sys.executable, "-c", "print('dying', flush=True); raise SystemExit(3)"]
 QUICK = Backoff(first=0.01, longest=0.04, healthy_after=60)
+
+
+def wait_for_text(log: Path, text: str) -> None:
+    never = threading.Event()
+    while text not in log.read_text():
+        never.wait(0.01)
 
 
 @pytest.fixture
@@ -55,14 +62,13 @@ def test_waits_double_up_to_the_longest_and_begin_anew_after_a_healthy_life() ->
 
 def test_stop_ends_all_in_order_and_leaves_no_thread(tmp_path: Path) -> None:
     before = threading.active_count()
-    tidy = "import signal,sys; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); signal.pause()"
+    tidy = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0))\nprint('up', flush=True); signal.pause()"
     supervisor = Supervisor(QUICK)
     pids = [
         supervisor.start(f"service{n}", [sys.executable, "-c", tidy], tmp_path / f"{n}.log") for n in range(3)
     ]
-    never = threading.Event()
-    while not all("up" in (tmp_path / f"{n}.log").read_text() for n in range(3)):
-        never.wait(0.01)
+    for n in range(3):
+        wait_for_text(tmp_path / f"{n}.log", "up")
     supervisor.stop()
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert threading.active_count() == before
@@ -71,12 +77,10 @@ def test_stop_ends_all_in_order_and_leaves_no_thread(tmp_path: Path) -> None:
 
 
 def test_process_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Path) -> None:
-    deaf = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); [signal.pause() for _ in range(9)]"
+    deaf = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True)\nwhile True: signal.pause()"
     supervisor = Supervisor(QUICK)
     pid = supervisor.start("deaf", [sys.executable, "-c", deaf], tmp_path / "log")
-    never = threading.Event()
-    while "deaf" not in (tmp_path / "log").read_text():
-        never.wait(0.01)
+    wait_for_text(tmp_path / "log", "deaf")
     supervisor.stop(grace=0.1)
     assert not psutil.pid_exists(pid)
 
@@ -90,12 +94,10 @@ def test_removed_process_stays_down(supervisor: Supervisor, tmp_path: Path) -> N
 
 def test_peak_memory_counts_the_children(supervisor: Supervisor, tmp_path: Path) -> None:
     size = 64 * 1024 * 1024
-    hungry = f"import subprocess,sys; b = bytearray({size}); print('full', flush=True); import signal; signal.pause()"
+    hungry = f"import signal; b = bytearray({size}); print('full', flush=True); signal.pause()"
     parent = f"import subprocess,sys; subprocess.run([sys.executable, '-c', {hungry!r}])"
     supervisor.start("service", [sys.executable, "-c", parent], tmp_path / "log")
-    never = threading.Event()
-    while "full" not in (tmp_path / "log").read_text():
-        never.wait(0.01)
+    wait_for_text(tmp_path / "log", "full")
     peak = supervisor.peak_rss("service")
     assert size < peak < 2 * size
     supervisor.remove("service")
@@ -105,9 +107,7 @@ def test_environment_and_folder_are_those_given(supervisor: Supervisor, tmp_path
     script = "import os,signal; print(os.environ['DESKLINE_X'], os.getcwd(), flush=True); signal.pause()"
     env = {**os.environ, "DESKLINE_X": "given"}
     supervisor.start("service", [sys.executable, "-c", script], tmp_path / "log", env=env, cwd=tmp_path)
-    never = threading.Event()
-    while "\n" not in (tmp_path / "log").read_text():
-        never.wait(0.01)
+    wait_for_text(tmp_path / "log", "\n")
     assert (tmp_path / "log").read_text() == f"given {tmp_path}\n"
 
 

@@ -4,12 +4,10 @@ import hashlib
 import threading
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from docker.errors import NotFound
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.container import DockerContainer
 
@@ -75,8 +73,8 @@ class ContainerServer(ABC):
             if self.running:
                 return
             if self._definition is None:
-                with suppress(NotFound):  # what a killed run left, where no reaper removed it
-                    self._client.containers.get(self._container_name).remove(force=True, v=True)
+                for left in self._client.containers.list(all=True, filters={"name": self._container_name}):
+                    left.remove(force=True, v=True)  # of a killed run, where no reaper removed it
                 if self.host == ports.HOST:
                     ports.require_free(self.port, self.name, self.port_variable)
                 self._progress(f"starting {self.name} in a container")
@@ -149,7 +147,7 @@ class ContainerServer(ABC):
 
 
 class KafkaServer(ContainerServer):
-    """The broker's image; its port is known beforehand, so the addresses it announces need no start script."""
+    """The broker's image; its port is fixed, so the address it announces needs no start script."""
 
     name = "kafka"
     port_variable = KAFKA_PORT

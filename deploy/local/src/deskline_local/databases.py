@@ -60,7 +60,7 @@ def _creation(name: str, owner: str) -> Composed:
     ).format(Identifier(name), Identifier(owner))
 
 
-def _rights(name: str, roles: dict[str, str]) -> list[Composed]:
+def _rights(name: str, roles: dict[str, str]) -> list[SQL | Composed]:
     database, guests = Identifier(name), [Identifier(roles["runtime"]), Identifier(roles["readonly"])]
     return [
         SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database),
@@ -68,7 +68,7 @@ def _rights(name: str, roles: dict[str, str]) -> list[Composed]:
     ]
 
 
-def _schema_rights(roles: dict[str, str]) -> list[Composed]:
+def _schema_rights(roles: dict[str, str]) -> list[SQL | Composed]:
     guests = [Identifier(roles["runtime"]), Identifier(roles["readonly"])]
     return [
         SQL("ALTER SCHEMA public OWNER TO {}").format(Identifier(roles["owner"])),

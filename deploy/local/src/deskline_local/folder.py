@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from deskline_local import ports
@@ -64,6 +65,15 @@ class Folder:
                 known[role] = secrets.token_urlsafe(24)
                 self._write("passwords.json", known)
             return known[role]
+
+    def secret(self, name: str, make: Callable[[], str]) -> str:
+        """A secret that is made once and then the same every time."""
+        with self._guard:
+            known = self._read("secrets.json")
+            if name not in known:
+                known[name] = make()
+                self._write("secrets.json", known)
+            return known[name]
 
     def forget(self, role: str) -> None:
         with self._guard:

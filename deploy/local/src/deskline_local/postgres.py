@@ -1,12 +1,10 @@
 """PostgreSQL 18 as a child process, also where everything runs as root."""
 
-import hashlib
 import os
 import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +20,7 @@ from deskline_local.server import START_DEADLINE, Launch, ProcessServer, Progres
 
 PORT_VARIABLE = "DESKLINE_LOCAL_POSTGRES_PORT"
 SUPERUSER = "postgres"
-LONGEST_SOCKET = 100  # octets; the kernel takes 107 including the file's name
+LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.65535.lock")  # octets
 
 LOCALE = (
     "--encoding=UTF8",
@@ -77,6 +75,7 @@ class PostgresProcess(ProcessServer):
         self.port = port
         self._password = password
         self._data = folder / "data"
+        self._run = folder / "run"
         self._output = self.log  # PostgreSQL writes its log to stderr
         self._account = server_account()
 
@@ -91,7 +90,9 @@ class PostgresProcess(ProcessServer):
         # A killed postmaster's backends may still be at work; they hold the shared memory.
         left = [process for process in psutil.process_iter(["name"]) if self._is_ours(process)]
         end_all(left)
+        # Both name a dead pid, which may be a zombie or another's by now: PostgreSQL would take it for alive.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
+        shutil.rmtree(self._run, ignore_errors=True)
 
     def _is_ours(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error, OSError):
@@ -102,8 +103,7 @@ class PostgresProcess(ProcessServer):
         self._give(self.folder)
         if not (self._data / "PG_VERSION").exists():
             self._init()
-        sockets = self._socket_folder()
-        settings = SETTINGS | {"port": str(self.port), "unix_socket_directories": str(sockets)}
+        settings = SETTINGS | {"port": str(self.port), "unix_socket_directories": self._sockets()}
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         command = [str(programs() / "postgres"), "-D", str(self._data), *options]
         return Launch(command, self._environment(), self._account)
@@ -116,14 +116,13 @@ class PostgresProcess(ProcessServer):
         if self._account is not SELF:
             os.chown(path, self._account.uid, self._account.gid)
 
-    def _socket_folder(self) -> Path:
-        folder = self.folder / "run"
-        if len(os.fsencode(folder)) > LONGEST_SOCKET - len(".s.PGSQL.65535"):
-            short = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-            folder = Path(tempfile.gettempdir()) / f"deskline-{short}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self._give(folder)
-        return folder
+    def _sockets(self) -> str:
+        """The folder of the Unix socket; none where its path would be longer than the kernel takes."""
+        if len(os.fsencode(self._run)) > LONGEST_SOCKET_FOLDER:
+            return ""
+        self._run.mkdir(mode=0o700)
+        self._give(self._run)
+        return str(self._run)
 
     def _init(self) -> None:
         """Into a folder beside it first, so that a cut-off initdb leaves no half a cluster."""

@@ -13,7 +13,12 @@ _NAME_WORDS = 40
 _VALUE_CHARS = 64 * 1024
 
 # Each alternative starts with a character of its own and can't fail half way: linear on any input.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|<[^<>]*>?|[(),;:>]|[^"<>(),;:]+', re.DOTALL)
+# Encoded words are tokens, since some mailers leave commas and colons in them.
+_TOKEN = re.compile(
+    r'''"[^"\\]*(?:\\.[^"\\]*)*"?|<[^<>]*>?|[(),;:>]|=\?[^?\s]{1,64}\?[bBqQ]\?[^?]*\?=|
+    (?:[^"<>(),;:=]+|=(?!\?))+|=''',
+    re.DOTALL | re.VERBOSE,
+)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _FORBIDDEN_LOCAL = re.compile(r'[\s\x00-\x20\x7f-\xa0<>()\[\],;:\\"@]')
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\Z")

@@ -27,7 +27,7 @@ _LIST_HEADERS = frozenset(_LISTS.split())
 _DAEMON = "mailer-daemon"
 _POSTMASTER = "postmaster"
 _NO_REPLY = re.compile(
-    r"(?:no|do-?not|dont|ne)[-_.]?(?:reply|respond|otvechat|answer)(?:[-_.+0-9].*)?\Z", re.DOTALL
+    r"(?:no|do[-_.]?not|dont|ne)[-_.]?(?:reply|respond|otvechat|answer)(?:[-_.+0-9].*)?\Z", re.DOTALL
 )
 _NEGATIVE = frozenset({"", "no", "none", "false", "0"})
 

@@ -1,0 +1,1 @@
+"""The door itself: HTTP of people in, HTTP of owners out."""

@@ -1,0 +1,201 @@
+"""The independent checker: reads stores and topics with code of its own and judges what was promised.
+
+It imports nothing of `deskline_*`; fields are opened with keys that it reads from the keys topic itself.
+"""
+
+import asyncio
+import base64
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
+
+EFFECTS = {
+    "deskline.tickets.TicketOpened.v1",
+    "deskline.tickets.CustomerReplied.v1",
+    "deskline.tickets.AutomaticMessageAdded.v1",
+    "deskline.tickets.MessageSetAside.v1",
+}
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Published:
+    """One record of an events topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    headers: dict[str, str]
+    value: bytes
+
+    @property
+    def stream(self) -> str:
+        return self.headers["ce_subject"]
+
+    @property
+    def sequence(self) -> int:
+        return int(self.headers["ce_sequence"])
+
+    @property
+    def id(self) -> str:
+        return self.headers["ce_id"]
+
+    @property
+    def type(self) -> str:
+        return self.headers["ce_type"]
+
+    @property
+    def data(self) -> Json:
+        loaded: Json = json.loads(self.value)
+        return loaded
+
+
+async def read_topic(bootstrap: str, topic: str) -> list[Any]:
+    """Every record from the beginning to the end of now, per partition in order."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
+        if not partitions:
+            await consumer._client.force_metadata_update()
+            known = await consumer._client.fetch_all_metadata()
+            partitions = [TopicPartition(topic, p) for p in sorted(known.partitions_for_topic(topic) or ())]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        found: list[Any] = []
+        while any(await consumer.position(p) < ends[p] for p in partitions):
+            for records in (await consumer.getmany(*partitions, timeout_ms=500)).values():
+                found.extend(records)
+        return found
+    finally:
+        await consumer.stop()
+
+
+def published(bootstrap: str, topic: str) -> list[Published]:
+    """The records of an events topic."""
+    return [
+        Published(r.topic, r.partition, r.offset, {k: v.decode() for k, v in r.headers}, r.value)
+        for r in asyncio.run(read_topic(bootstrap, topic))
+    ]
+
+
+def person_keys(bootstrap: str, topic: str, key_encryption_key: str) -> dict[str, bytes]:
+    """Person → key, as the topic has it now; erased persons have none."""
+    kek = base64.b64decode(key_encryption_key)
+    keys: dict[str, bytes] = {}
+    for record in asyncio.run(read_topic(bootstrap, topic)):
+        content = json.loads(record.value)
+        if "erased_at" in content:
+            keys.pop(content["subject"], None)
+        else:
+            keys[content["subject"]] = aes_key_unwrap(kek, base64.b64decode(content["keys"]["1"]))
+    return keys
+
+
+def opened(sealed: Json, event_id: str, path: str, keys: dict[str, bytes]) -> str:
+    """The text of a sealed field."""
+    raw = base64.b64decode(sealed["c"])
+    return AESGCM(keys[sealed["k"]]).decrypt(raw[:12], raw[12:], f"{event_id}/{path}".encode()).decode()
+
+
+@dataclass
+class Findings:
+    """What was found wrong, promise by promise, with the ids to look at."""
+
+    wrong: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    checked: Counter[str] = field(default_factory=Counter)
+
+    def check(self, promise: str, holds: bool, what: str) -> None:
+        self.checked[promise] += 1
+        if not holds:
+            self.wrong[promise].append(what)
+
+    def table(self) -> str:
+        lines = [
+            f"{promise:12} checked {count:6}  violated {len(self.wrong.get(promise, []))}"
+            for promise, count in sorted(self.checked.items())
+        ]
+        for promise, ids in sorted(self.wrong.items()):
+            lines += [f"{promise}: {one}" for one in ids[:10]]
+        return "\n".join(lines)
+
+
+def first_occurrences(records: Iterable[Published]) -> dict[str, list[Published]]:
+    """Per stream, each event where it stands for the first time, in the order of the topic."""
+    seen: set[str] = set()
+    streams: dict[str, list[Published]] = defaultdict(list)
+    for record in records:
+        if record.id not in seen:
+            seen.add(record.id)
+            streams[record.stream].append(record)
+    return streams
+
+
+def check_order(findings: Findings, records: list[Published]) -> None:
+    """I3: first occurrences are 1..n, dense, in one partition; repeats say the same."""
+    partitions: dict[str, set[int]] = defaultdict(set)
+    values: dict[str, set[bytes]] = defaultdict(set)
+    for record in records:
+        partitions[record.stream].add(record.partition)
+        values[record.id].add(record.value)
+    for stream, events in first_occurrences(records).items():
+        sequences = [event.sequence for event in events]
+        findings.check(
+            "I3 order", sequences == list(range(1, len(events) + 1)), f"{stream}: {sequences[:20]}"
+        )
+        findings.check("I3 order", len(partitions[stream]) == 1, f"{stream} in {partitions[stream]}")
+    for identity, said in values.items():
+        findings.check("I3 repeats", len(said) == 1, f"{identity} says {len(said)} things")
+
+
+def check_store(findings: Findings, records: list[Published], owner_url: str) -> None:
+    """I3, I4: what is on the topic is what is in the store, no more and no less."""
+    with psycopg.connect(owner_url) as connection:
+        stored = {
+            (str(stream), sequence): json.loads(data)
+            for stream, sequence, data in connection.execute(
+                "SELECT stream, sequence, data::text FROM events"
+            ).fetchall()
+        }
+    on_topic = {(r.stream, r.sequence): r.data for r in records}
+    findings.check("I4 complete", set(on_topic) == set(stored), f"{set(on_topic) ^ set(stored)}"[:500])
+    for place, data in on_topic.items():
+        kept = stored.get(place, {})
+        same = all(kept.get(name) == value for name, value in data.items())
+        findings.check("I3 store", same, f"{place}")
+
+
+def effects_by_mail(records: list[Published], keys: dict[str, bytes]) -> dict[str, list[Published]]:
+    """Message-ID as the customer wrote it → the events that it had as an effect, each counted once."""
+    effects: dict[str, list[Published]] = defaultdict(list)
+    for events in first_occurrences(records).values():
+        for event in events:
+            if event.type not in EFFECTS:
+                continue
+            sealed = event.data.get("message", {}).get("message_id")
+            if sealed is not None:
+                effects[opened(sealed, event.id, "message.message_id", keys)].append(event)
+    return effects
+
+
+def check_effects(
+    findings: Findings, accepted: Iterable[str], unknown: Iterable[str], effects: dict[str, list[Published]]
+) -> None:
+    """I1: an accepted mail has exactly one effect, one whose fate is unknown at most one."""
+    for mail in accepted:
+        count = len(effects.get(mail, []))
+        findings.check("I1 accepted", count == 1, f"{mail} has {count} effects")
+    for mail in unknown:
+        count = len(effects.get(mail, []))
+        findings.check("I1 unknown", count <= 1, f"{mail} has {count} effects")
+    sources = Counter(event.data["message"]["source_key"] for events in effects.values() for event in events)
+    for source, count in sources.items():
+        findings.check("I1 source", count == 1, f"{source} has {count} effects")
