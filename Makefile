@@ -41,6 +41,19 @@ check: $(VENV)/.installed ## format, lint, types, imports, generated files curre
 test: check ## check, then unit, component, contract and end-to-end tests on real Kafka and PostgreSQL
 	$(BIN)/pytest
 
+demo: $(VENV)/.installed ## the whole system and a story played on it (ONCE=1: end after the story)
+	$(BIN)/deskline-local demo $(if $(ONCE),--once)
+
+up: $(VENV)/.installed ## the same system in the background, in a folder that lasts
+	$(BIN)/deskline-local up
+
+down: $(VENV)/.installed ## stop what `make up` started
+	$(BIN)/deskline-local down
+
+docs: $(VENV)/.installed ## write the generated files: schemas, samples, OpenAPI
+	$(BIN)/python tests/contract/contracts.py
+	$(BIN)/python -m deskline_gateway.openapi
+
 clean: ## remove what was installed and built, and the local stack's folders
 	rm -rf $(VENV) .tools .deskline .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

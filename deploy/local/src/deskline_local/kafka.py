@@ -12,7 +12,7 @@ from deskline_local import kafka_wire, ports
 from deskline_local.errors import StackUnavailable, StartFailed
 from deskline_local.jars import ensure_jars
 from deskline_local.process import launched
-from deskline_local.server import START_DEADLINE, Launch, ProcessServer, Progress
+from deskline_local.server import START_DEADLINE, Claim, Launch, ProcessServer, Progress
 
 PORT_VARIABLE = "DESKLINE_LOCAL_KAFKA_PORT"
 CONTROLLER_PORT_VARIABLE = "DESKLINE_LOCAL_KAFKA_CONTROLLER_PORT"
@@ -81,8 +81,10 @@ def java() -> str:
 class KafkaProcess(ProcessServer):
     """One broker, which is its own controller."""
 
-    def __init__(self, folder: Path, port: int, controller_port: int, progress: Progress) -> None:
-        super().__init__("kafka", folder, progress)
+    def __init__(
+        self, folder: Path, port: int, controller_port: int, *, progress: Progress, claim: Claim
+    ) -> None:
+        super().__init__("kafka", folder, progress, claim)
         self.port = port
         self._controller_port = controller_port
         self._data = folder / "data"

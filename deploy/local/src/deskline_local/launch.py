@@ -10,23 +10,30 @@ import os
 import signal
 import sys
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
-CAP_DAC_READ_SEARCH = 2
+PR_SET_PDEATHSIG, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
+NO_SETUID_FIXUP = 1 << 2
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 CAPABILITY_VERSION_3 = 0x20080522
 
 
 def become(uid: int, gid: int) -> None:
-    """Root gives up everything but reading: its installed servers often lie where only root may look."""
+    """Root gives up everything but looking into any folder: its packages often lie where only root may.
+
+    Without the secure bit the kernel's access(2), with which PostgreSQL looks for its parts, ignores what is
+    kept. Containers seldom have the narrower capability, but often the wider.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    libc.prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
-    only = 1 << CAP_DAC_READ_SEARCH
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    # Effective, permitted, inheritable; twice 32 bits. Where root lacks it, both calls change nothing.
-    libc.capset(header, (ctypes.c_uint32 * 6)(only, only, only, 0, 0, 0))
-    libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0)
+    for kept in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
+        only = 1 << kept  # effective, permitted, inheritable; twice 32 bits
+        if libc.capset(header, (ctypes.c_uint32 * 6)(only, only, only, 0, 0, 0)) == 0:
+            libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept, 0, 0)
+            return
+    libc.capset(header, (ctypes.c_uint32 * 6)())
 
 
 def main() -> None:

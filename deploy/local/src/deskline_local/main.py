@@ -1,12 +1,18 @@
 """The command line of the local stack."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from deskline_local.client import StepFailedError
+from deskline_local.demo import demo
+from deskline_local.deployment import Doors
 from deskline_local.errors import StackError
 from deskline_local.jars import ensure_jars, resolve_lock
+from deskline_local.lasting import down, run, up
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 console = Console(stderr=True, highlight=False)
@@ -28,6 +34,38 @@ def fetch_jars() -> None:
 def lock_jars() -> None:
     """Resolve Kafka's dependencies anew and write kafka.lock."""
     resolve_lock(console.print)
+
+
+@app.command("demo")
+def demo_command(
+    folder: Annotated[Path, typer.Argument(help="emptied at the start")] = Path(".deskline/demo"),
+    *,
+    once: Annotated[bool, typer.Option("--once", help="end after the story")] = False,
+) -> None:
+    """Play the story on the whole system."""
+    try:
+        demo(folder.absolute(), Doors.from_environment(), Console(highlight=False), once=once)
+    except StepFailedError as failure:
+        console.print(str(failure), style="red", markup=False)
+        raise typer.Exit(1) from None
+
+
+@app.command("up")
+def up_command(folder: Annotated[Path, typer.Argument(help="kept")] = Path(".deskline/up")) -> None:
+    """Start the whole system in the background, in a folder that lasts."""
+    up(folder.absolute(), Console(highlight=False))
+
+
+@app.command("down")
+def down_command(folder: Annotated[Path, typer.Argument()] = Path(".deskline/up")) -> None:
+    """Stop what `up` started."""
+    down(folder.absolute(), Console(highlight=False))
+
+
+@app.command("run", hidden=True)
+def run_command(folder: Path) -> None:
+    """Run the whole system in this process until it is told to stop."""
+    run(folder, Doors.from_environment())
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import psycopg
 from deskline_local import ports
 from deskline_local.errors import StackUnavailable, StartFailed
 from deskline_local.process import SELF, Account, end_all, launched
-from deskline_local.server import START_DEADLINE, Launch, ProcessServer, Progress
+from deskline_local.server import START_DEADLINE, Claim, Launch, ProcessServer, Progress
 
 PORT_VARIABLE = "DESKLINE_LOCAL_POSTGRES_PORT"
 SUPERUSER = "postgres"
@@ -70,8 +70,8 @@ class PostgresProcess(ProcessServer):
 
     stop_signal = signal.SIGINT  # fast shutdown
 
-    def __init__(self, folder: Path, port: int, password: str, progress: Progress) -> None:
-        super().__init__("postgres", folder, progress)
+    def __init__(self, folder: Path, port: int, password: str, *, progress: Progress, claim: Claim) -> None:
+        super().__init__("postgres", folder, progress, claim)
         self.port = port
         self._password = password
         self._data = folder / "data"

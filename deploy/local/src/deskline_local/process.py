@@ -192,8 +192,11 @@ def _signal_each(processes: list[psutil.Process], number: signal.Signals) -> Non
 
 
 def _living(process: psutil.Process) -> bool:
+    """Whether any of its threads runs: the first may be a zombie while others still hold a port."""
     with contextlib.suppress(psutil.Error):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and (
+            process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
+        )
     return False
 
 

@@ -17,6 +17,11 @@ STOP_GRACE = 15.0
 POLL = 0.02
 
 Progress = Callable[[str], None]
+Claim = Callable[[], None]  # fails if another process runs a stack in this folder
+
+
+def _free_for_all() -> None:
+    pass
 
 
 class Server(Protocol):
@@ -57,13 +62,14 @@ class ProcessServer(ABC):
 
     stop_signal = signal.SIGTERM
 
-    def __init__(self, name: str, folder: Path, progress: Progress) -> None:
+    def __init__(self, name: str, folder: Path, progress: Progress, claim: Claim = _free_for_all) -> None:
         self.name = name
         self.folder = folder
         self.log = folder / f"{name}.log"
         self._output = folder / f"{name}.out"
         self._record = folder / f"{name}.pid"
         self._progress = progress
+        self._claim = claim
         self._child: Child | None = None
         self._lock = threading.RLock()
 
@@ -106,6 +112,7 @@ class ProcessServer(ABC):
         with self._lock:
             if self.running:
                 return
+            self._claim()
             deadline = time.monotonic() + START_DEADLINE
             self.folder.mkdir(parents=True, exist_ok=True)
             self.end_leftovers()

@@ -151,10 +151,10 @@ def open_stack(
     postgres = state.port("postgres", port_wanted(postgres_port, POSTGRES_PORT))
     if chosen == "containers":
         return _containers(state, kafka, postgres, progress)
-    broker = KafkaProcess(
-        state.path / "kafka", kafka, state.port("kafka_controller", port_wanted(0, CONTROLLER_PORT)), progress
-    )
-    server = PostgresProcess(state.path / "postgres", postgres, state.password(SUPERUSER), progress)
+    controller = state.port("kafka_controller", port_wanted(0, CONTROLLER_PORT))
+    broker = KafkaProcess(state.path / "kafka", kafka, controller, progress=progress, claim=state.claim)
+    secret = state.password(SUPERUSER)
+    server = PostgresProcess(state.path / "postgres", postgres, secret, progress=progress, claim=state.claim)
 
     def address(database: str, role: str | None, password: str | None) -> str:
         return server.url(database, role or SUPERUSER, password)
@@ -173,7 +173,13 @@ def _external(folder: Path) -> Stack:
 
 
 def _containers(state: Folder, kafka_port: int, postgres_port: int, progress: Progress) -> Stack:
-    from deskline_local import containers  # noqa: PLC0415 - testcontainers is there in development only
+    try:
+        from deskline_local import containers  # noqa: PLC0415 - testcontainers is there in development only
+    except ImportError as missing:
+        message = (
+            f"a container engine answers, but {missing.name} isn't installed: set {KIND_VARIABLE}=processes"
+        )
+        raise StackUnavailable(message) from missing
 
     kafka = containers.KafkaServer(state.path, kafka_port, progress)
     postgres = containers.PostgresServer(state.path, postgres_port, state.password(SUPERUSER), progress)
