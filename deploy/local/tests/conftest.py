@@ -28,13 +28,10 @@ def breakable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-def own(breakable: Stack) -> Iterator[Stack]:
-    """Up again and empty for each test."""
-    yield breakable
-    for server in (breakable.kafka, breakable.postgres):
-        server.kill()
-        server.wipe()
+def own(breakable: Stack) -> Stack:
+    """All of it up again for each test."""
     breakable.start()
+    return breakable
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """What is left of a stack whose owner was killed, and what the next start does about it."""
 
+import contextlib
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +13,7 @@ import psycopg
 import pytest
 
 from deskline_local import process, testing
-from deskline_local.errors import NotRunning, StartFailed
+from deskline_local.errors import FolderInUse, NotRunning, StartFailed
 from deskline_local.process import Child
 from deskline_local.stack import open_stack
 
@@ -40,20 +42,20 @@ sys.stdin.readline()
 """
 
 
-def gone(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def wait_until_gone(pids: list[int]) -> list[int]:
+    """Those that still run after 10 s; a zombie that nobody reaps is gone."""
+
+    def runs(pid: int) -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return False
+
     never = threading.Event()
     for _ in range(1_000):
-        if not (left := [pid for pid in pids if not gone(pid)]):
-            return []
+        if not (pids := [pid for pid in pids if runs(pid)]):
+            break
         never.wait(0.01)
-    return left
+    return pids
 
 
 @pytest.mark.component
@@ -71,6 +73,18 @@ def test_nothing_outlives_a_killed_owner_and_its_folder_starts_again(folder: Pat
         url = stack.create_service_database("kept").owner_url
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT count(*) FROM facts").fetchone() == (1,)
+
+
+@pytest.mark.component
+def test_second_owner_is_refused_and_ends_nothing(folder: Path) -> None:
+    first, second = open_stack(folder, "processes"), open_stack(folder, "processes")
+    first.postgres.start()
+    pid = first.postgres.pid
+    for start in (second.start, second.postgres.start):
+        with pytest.raises(FolderInUse):
+            start()
+    assert first.postgres.pid == pid
+    first.stop()
 
 
 @pytest.mark.component
@@ -129,4 +143,4 @@ def test_child_leaves_no_thread_and_ignores_signals_after_its_end(tmp_path: Path
     assert threading.active_count() == before
     assert child.exit_code == -9
     child.kill()
-    child.stop(process.signal.SIGTERM, 1)
+    child.stop(signal.SIGTERM, 1)

@@ -62,7 +62,7 @@ def test_waits_double_up_to_the_longest_and_begin_anew_after_a_healthy_life() ->
 
 def test_stop_ends_all_in_order_and_leaves_no_thread(tmp_path: Path) -> None:
     before = threading.active_count()
-    tidy = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0))\nprint('up', flush=True); signal.pause()"
+    tidy = "import signal; signal.signal(15, lambda *_: exit(0)); print('up', flush=True); signal.pause()"
     supervisor = Supervisor(QUICK)
     pids = [
         supervisor.start(f"service{n}", [sys.executable, "-c", tidy], tmp_path / f"{n}.log") for n in range(3)
@@ -77,7 +77,7 @@ def test_stop_ends_all_in_order_and_leaves_no_thread(tmp_path: Path) -> None:
 
 
 def test_process_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Path) -> None:
-    deaf = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True)\nwhile True: signal.pause()"
+    deaf = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
     supervisor = Supervisor(QUICK)
     pid = supervisor.start("deaf", [sys.executable, "-c", deaf], tmp_path / "log")
     wait_for_text(tmp_path / "log", "deaf")

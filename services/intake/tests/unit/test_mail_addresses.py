@@ -100,7 +100,9 @@ def test_a_line_break_in_an_encoded_name_becomes_a_blank():
     assert box.name == "Ivan Bcc: x"
 
 
-@pytest.mark.parametrize("value", ["a," * 100_000, "(" * 100_000, '"' * 100_001, "a@b@," * 50_000, "<" * 100_000])
+@pytest.mark.parametrize(
+    "value", ["a," * 100_000, "(" * 100_000, '"' * 100_001, "a@b@," * 50_000, "<" * 100_000]
+)
 def test_a_hostile_list_ends_with_what_was_readable(value):
     assert len(parse_mailboxes(value + "ivan@example.ru", 200)) <= 200
 

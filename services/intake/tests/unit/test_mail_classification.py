@@ -159,7 +159,7 @@ def test_a_read_receipt_is_automatic_and_no_bounce():
 
 
 def test_a_bounce_without_a_report_names_the_mail_that_its_text_quotes():
-    text = "Hi. I'm afraid I wasn't able to deliver.\n\n--- Below is a copy.\n\nMessage-ID: <reply-8@deskline.example.ru>\n"
+    text = "I wasn't able to deliver.\n\n--- Below is a copy.\n\nMessage-ID: <reply-8@deskline.example.ru>\n"
 
     parsed = mail(sender="MAILER-DAEMON@mx.example.ru", body=text)
 
@@ -167,7 +167,9 @@ def test_a_bounce_without_a_report_names_the_mail_that_its_text_quotes():
 
 
 def test_a_person_who_forwards_a_mail_as_attachment_reports_nothing():
-    raw = REPORT.format(kind="delivery-status", embedded="message/rfc822").replace("multipart/report", "multipart/mixed")
+    raw = REPORT.format(kind="delivery-status", embedded="message/rfc822").replace(
+        "multipart/report", "multipart/mixed"
+    )
 
     parsed = parse_mail(raw.replace("postmaster@mx", "ivan@mx").encode(), MailLimits())
 

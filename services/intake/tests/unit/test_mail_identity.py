@@ -57,7 +57,9 @@ def test_one_mail_to_two_lines_has_two_keys():
 
 
 def test_without_message_id_the_date_tells_two_alarms_apart():
-    later = NAMELESS.replace(b"15 Jan 2024 10:00:00 +0300\r\nSubject", b"15 Jan 2024 11:00:00 +0300\r\nSubject")
+    later = NAMELESS.replace(
+        b"15 Jan 2024 10:00:00 +0300\r\nSubject", b"15 Jan 2024 11:00:00 +0300\r\nSubject"
+    )
 
     first, second = identify("line", NAMELESS), identify("line", later)
 

@@ -18,7 +18,7 @@ ATTRIBUTIONS = {
     "gmail ru wrapped": "пн, 15 янв. 2024 г. в 10:00, Служба технической поддержки\n<support@example.ru>:",
     "gmail en": "On Mon, Jan 15, 2024 at 10:00 AM Support <support@example.ru> wrote:",
     "gmail en wrapped": "On Mon, Jan 15, 2024 at 10:00 AM Technical Support <support@example.ru>\nwrote:",
-    "gmail en wrapped thrice": "On Mon, Jan 15, 2024 at 10:00 AM\nTechnical Support\n<support@example.ru> wrote:",
+    "gmail en wrapped thrice": "On Mon, Jan 15, 2024 at 10:00 AM\nSupport\n<support@example.ru> wrote:",
     "apple ru": "15 янв. 2024 г., в 10:00, Поддержка <support@example.ru> написал(а):",
     "apple en": "On 15 Jan 2024, at 10:00, Support <support@example.ru> wrote:",
     "thunderbird ru": "15.01.2024 10:00, Поддержка пишет:",
@@ -37,7 +37,10 @@ def test_a_quote_under_its_attribution_is_dropped(attribution):
     assert strip_quotes(f"{REPLY}\n{attribution}\n{QUOTE}") == REPLY
 
 
-@pytest.mark.parametrize("client", ["gmail ru", "gmail en", "gmail en wrapped", "apple ru", "apple en", "yandex", "mail.ru"])
+UNDOUBTED = ["gmail ru", "gmail en", "gmail en wrapped", "apple ru", "apple en", "yandex", "mail.ru"]
+
+
+@pytest.mark.parametrize("client", UNDOUBTED)
 def test_an_attribution_that_names_moment_and_address_needs_no_marks_below(client):
     unmarked = QUOTE.replace("> ", "").replace(">", "")
 
@@ -59,12 +62,12 @@ SEPARATED = {
     "outlook ru express": f"----- Исходное сообщение ----- \n{OUTLOOK_RU}",
     "outlook en": "From: Support <s@example.ru>\nSent: Monday, January 15, 2024 10:00 AM\n"
     "To: Ivan <ivan@zavod.ru>\nSubject: Terminal\n\nReboot it.",
-    "outlook en bold": "*From:* Support <s@example.ru>\n*Sent:* Monday\n*To:* Ivan\n*Subject:* Terminal\n\nReboot it.",
+    "outlook en bold": "*From:* Support <s@example.ru>\n*Sent:* Monday\n*To:* I\n*Subject:* x\n\nReboot.",
     "outlook en old": "-----Original Message-----\nFrom: Support\n\nReboot it.",
-    "date first": "Date: Mon, 15 Jan 2024\nFrom: support@example.ru\nTo: ivan@zavod.ru\nSubject: x\n\nReboot it.",
-    "thunderbird forward": "-------- Перенаправленное сообщение --------\nТема: Терминал\n\nПерезагрузите.",
-    "mail.ru forward": "-------- Пересылаемое сообщение --------\nОт: Поддержка <s@example.ru>\n\nПерезагрузите.",
-    "yandex forward": "-------- Пересылаемое сообщение --------\n15.01.2024, 10:00, Поддержка:\n\nПерезагрузите.",
+    "date first": "Date: Mon, 15 Jan 2024\nFrom: s@example.ru\nTo: ivan@zavod.ru\nSubject: x\n\nReboot it.",
+    "thunderbird forward": "-------- Перенаправленное сообщение --------\nТема: x\n\nПерезагрузите.",
+    "mail.ru forward": "-------- Пересылаемое сообщение --------\nОт: Поддержка\n\nПерезагрузите.",
+    "yandex forward": "-------- Пересылаемое сообщение --------\n15.01.2024, Поддержка:\n\nПерезагрузите.",
     "gmail forward": "---------- Forwarded message ---------\nFrom: Support\n\nReboot it.",
     "apple forward": "Begin forwarded message:\n\nFrom: Support\nSubject: x\nDate: y\n\nReboot it.",
     "apple forward ru": "Начало переадресованного сообщения:\n\nОт: Поддержка\nТема: x\n\nПерезагрузите.",
@@ -151,30 +154,34 @@ def test_a_persons_own_words_stay(text):
 
 
 def test_the_bats_initials_mark_quotes():
-    assert strip_quotes("Здравствуйте!\n\nВы писали 15 января 2024 г., 10:00:\n\nИП> Какая модель?\nИП> Где?\n\nМТ-90.") == (
-        "Здравствуйте!\n\nМТ-90."
-    )
+    text = "Здравствуйте!\n\nВы писали 15 января 2024 г., 10:00:\n\nИП> Какая модель?\nИП> Где?\n\nМТ-90."
+
+    assert strip_quotes(text) == "Здравствуйте!\n\nМТ-90."
 
 
 HTML = {
-    "gmail": '<div dir="ltr">{reply}</div><br><div class="gmail_quote gmail_quote_container"><div class="gmail_attr">'
-    'пн, 15 янв. 2024 г. в 10:00, Поддержка &lt;<a href="mailto:s@example.ru">s@example.ru</a>&gt;:<br></div>'
-    '<blockquote class="gmail_quote" style="border-left:1px solid">{quote}</blockquote></div>',
-    "yandex": '<div>{reply}</div><div> </div><div>15.01.2024, 10:00, "Поддержка" &lt;s@example.ru&gt;:</div>'
-    "<blockquote>{quote}</blockquote>",
-    "mail.ru": "<div>{reply}</div><blockquote style='border-left:1px solid #0857A6;margin:10px'>Понедельник, 15 января"
-    " 2024, 10:00 +03:00 от Поддержка &lt;s@example.ru&gt;:<br><div>{quote}</div></blockquote>",
-    "outlook": "<html><head><style>p{{}}</style></head><body><p class=MsoNormal>{reply}</p><div><div style='border:none;"
-    "border-top:solid #E1E1E1 1.0pt'><p class=MsoNormal><b>From:</b> Support &lt;s@example.ru&gt;<br><b>Sent:</b> Monday"
-    "<br><b>To:</b> Ivan<br><b>Subject:</b> x</p></div></div><p class=MsoNormal>{quote}</p></body></html>",
-    "outlook.com": "<div>{reply}</div><div id=appendonsend></div><hr><div id='divRplyFwdMsg'><b>Von:</b> Support<br>"
-    "<b>Gesendet:</b> Montag</div><div>{quote}</div>",
-    "apple": "{reply}<br><div><blockquote type='cite'><div>On 15 Jan 2024, at 10:00, Support &lt;s@example.ru&gt; wrote:"
-    "</div><br><div>{quote}</div></blockquote></div>",
-    "thunderbird": '<p>{reply}</p><div class="moz-cite-prefix">15.01.2024 10:00, Поддержка пишет:<br></div>'
-    '<blockquote type="cite" cite="mid:x">{quote}</blockquote>',
-    "yahoo": '<div>{reply}</div><div id="yahoo_quoted_1" class="yahoo_quoted"><div>On Monday, Support wrote:</div>'
-    "<div>{quote}</div></div>",
+    "gmail": """<div dir="ltr">{reply}</div><br>
+        <div class="gmail_quote gmail_quote_container"><div class="gmail_attr">пн, 15 янв. 2024 г. в 10:00,
+        Поддержка &lt;<a href="mailto:s@example.ru">s@example.ru</a>&gt;:<br></div>
+        <blockquote class="gmail_quote" style="border-left:1px solid">{quote}</blockquote></div>""",
+    "yandex": """<div>{reply}</div><div> </div>
+        <div>15.01.2024, 10:00, "Поддержка" &lt;s@example.ru&gt;:</div><blockquote>{quote}</blockquote>""",
+    "mail.ru": """<div>{reply}</div><blockquote style="border-left:1px solid #0857A6;margin:10px">
+        Понедельник, 15 января 2024, 10:00 +03:00 от Поддержка &lt;s@example.ru&gt;:<br>
+        <div>{quote}</div></blockquote>""",
+    "outlook": """<html><head><style>p{{}}</style></head><body><p class=MsoNormal>{reply}</p>
+        <div><div style="border:none;border-top:solid #E1E1E1 1.0pt"><p class=MsoNormal>
+        <b>From:</b> Support &lt;s@example.ru&gt;<br><b>Sent:</b> Monday<br><b>To:</b> Ivan<br>
+        <b>Subject:</b> x</p></div></div><p class=MsoNormal>{quote}</p></body></html>""",
+    "outlook.com": """<div>{reply}</div><div id=appendonsend></div><hr>
+        <div id='divRplyFwdMsg'><b>Von:</b> Support<br><b>Gesendet:</b> Montag</div><div>{quote}</div>""",
+    "apple": """{reply}<br><div><blockquote type='cite'>
+        <div>On 15 Jan 2024, at 10:00, Support &lt;s@example.ru&gt; wrote:</div><br>
+        <div>{quote}</div></blockquote></div>""",
+    "thunderbird": """<p>{reply}</p><div class="moz-cite-prefix">15.01.2024 10:00, Поддержка пишет:<br></div>
+        <blockquote type="cite" cite="mid:x">{quote}</blockquote>""",
+    "yahoo": """<div>{reply}</div><div id="yahoo_quoted_1" class="yahoo_quoted">
+        <div>On Monday, Support wrote:</div><div>{quote}</div></div>""",
 }
 
 
@@ -187,7 +194,9 @@ def test_the_quotes_of_html_mails_are_marked_and_dropped(shape):
 
 
 def test_an_html_answer_between_quotes_is_kept():
-    text = html_to_text("<blockquote>Модель?</blockquote><div>МТ-90</div><blockquote>Где?</blockquote><div>Склад</div>", 999)
+    text = html_to_text(
+        "<blockquote>A?</blockquote><div>МТ-90</div><blockquote>B?</blockquote><div>Склад</div>", 999
+    )
 
     assert strip_quotes(text) == "МТ-90\n\nСклад"
 

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from pydantic_core import from_json, to_json
+
 
 class UnknownStoredType(LookupError):  # noqa: N818 - named as what was met
     """No public form is declared for this stored type."""
@@ -57,3 +59,9 @@ def publish(stored_type: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]
         raise UnknownStoredType(stored_type)
     public_type, keys = PUBLIC_FORMS[stored_type]
     return public_type, {key: data[key] for key in keys if key in data}
+
+
+def publish_bytes(stored_type: str, data: bytes) -> tuple[str, bytes]:
+    """The public type and bytes of a stored event's bytes; the relay's form of `publish`."""
+    public_type, public = publish(stored_type, from_json(data))
+    return public_type, to_json(public)

@@ -8,8 +8,10 @@ from deskline_tickets.domain import refusals
 from deskline_tickets.domain.refusals import (
     RUSSIAN,
     IllegalMove,
+    KeyReused,
     MissingRequirement,
     NotPermitted,
+    NotThen,
     PersonErased,
     Refusal,
     StaleVersion,
@@ -29,6 +31,8 @@ ALL: list[Refusal] = [
     PersonErased(),
     NotPermitted("write a note", ("operator",)),
     TextTooLong(10),
+    NotThen(),
+    KeyReused(),
 ]
 
 
@@ -47,6 +51,8 @@ def test_codes_are_the_released_ones() -> None:
         "person_erased",
         "not_permitted",
         "text_too_long",
+        "not_then",
+        "key_reused",
     ]
 
 

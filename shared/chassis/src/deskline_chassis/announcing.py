@@ -21,6 +21,7 @@ from deskline_events.envelope import EPOCH_HEADER, GENERATION_HEADER, Envelope, 
 from deskline_events.keys import PersonKeys
 from deskline_events.topics import Topic
 
+START_SECONDS: Final = 15.0
 SEND_SECONDS: Final = 20.0
 VERIFY_TIMEOUT_SECONDS: Final = 10.0
 
@@ -45,23 +46,38 @@ class Announcer:
         self._topics = {topic.kind: broker.topic(topic) for topic in topics}
         settings = broker.client_settings(f"{owner}-relay")
         self._producer = AIOKafkaProducer(
-            **settings, enable_idempotence=True, acks="all", linger_ms=2, max_batch_size=256 * 1024
+            # A batch that expired by itself would let later ones of its partition overtake it: our own
+            # time limit comes first and ends the whole producer.
+            **settings | {"request_timeout_ms": int(SEND_SECONDS * 2000)},
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=2,
+            max_batch_size=256 * 1024,
         )
         self._checker = AIOKafkaConsumer(
             **settings, enable_auto_commit=False, auto_offset_reset="none", max_partition_fetch_bytes=4096
         )
 
     async def start(self) -> None:
-        """Connect; raises KafkaError, OSError."""
-        await self._producer.start()
-        await self._checker.start()
+        """Connect; raises KafkaError, OSError, TimeoutError."""
+        async with asyncio.timeout(START_SECONDS):
+            await self._producer.start()
+            await self._checker.start()
 
     async def stop(self) -> None:
         """Let go of the broker, which may be away."""
-        for client in (self._checker, self._producer):
+        for stop in (self._checker.stop, self._abort):
             # What was not acknowledged is sent again from the position.
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(client.stop(), 3.0)
+                await asyncio.wait_for(stop(), 3.0)
+
+    async def _abort(self) -> None:
+        # aiokafka's stop sends what it still holds: records that come after the one that failed.
+        sending = self._producer._sender.sender_task  # noqa: SLF001 -- there is no public way to abort
+        if sending is not None:
+            sending.cancel()
+        await self._producer.client.close()
+        await self._producer.stop()
 
     async def send(
         self, events: Sequence[StoredEvent], keys: Sequence[StoredKey], state: RelayState

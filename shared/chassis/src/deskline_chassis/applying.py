@@ -24,7 +24,7 @@ from deskline_chassis.decoding import (
     read_envelope,
 )
 from deskline_chassis.inbox import Position
-from deskline_chassis.personal_data import KeyRing, learn_keys
+from deskline_chassis.personal_data import KeyRing, SealError, learn_keys, wrapped_of
 from deskline_chassis.postgres import Conn, Database, is_surroundings
 from deskline_chassis.sorting import Incoming, Sorted, sort_streams
 from deskline_events.keys import PersonKeys
@@ -87,6 +87,20 @@ class Outcome:
 Batch = dict[Place, list[Record]]
 
 
+class _Patience:
+    """The waiting between tries, once for all records of a batch that fail, so that many cost no more."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+        self._waited = 0
+
+    def wait(self, attempt: int) -> None:
+        """Before the next try; a record that fails after another one did has waited with it."""
+        if attempt >= self._waited:
+            self._waited = attempt + 1
+            self._sleep(BACKOFF_SECONDS[attempt])
+
+
 class Applier:
     """Applies batches for one reader; synchronous, one caller at a time."""
 
@@ -107,6 +121,7 @@ class Applier:
         self._keys_topics = keys_topics
         self._sleep = sleep
         self._written: dict[Place, Position] = {}
+        self.rebuild_needed = False
 
     def assigned(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offsets to begin at; what was known of the partitions is forgotten."""
@@ -129,6 +144,9 @@ class Applier:
 
         Raises SurroundingsError, with nothing of the failing part applied.
         """
+        return self._halve(batch, _Patience(self._sleep))
+
+    def _halve(self, batch: Batch, patience: "_Patience") -> Outcome:
         try:
             return self._attempt(batch, frozenset())
         except Exception as error:
@@ -138,10 +156,10 @@ class Applier:
             log.warning("a batch failed", reader=self.spec.name, cause=cause_of(error))
         records = [record for records in batch.values() for record in records]
         if len(records) == 1:
-            return self._persist(batch, frozenset())
+            return self._persist(batch, frozenset(), patience)
         half = len(records) // 2
-        outcome = self.apply(_by_place(records[:half]))
-        outcome.merge(self.apply(_by_place(records[half:])))
+        outcome = self._halve(_by_place(records[:half]), patience)
+        outcome.merge(self._halve(_by_place(records[half:]), patience))
         return outcome
 
     def wake(self) -> None:
@@ -153,10 +171,11 @@ class Applier:
             if is_surroundings(error):
                 raise SurroundingsError(cause_of(error)) from error
             raise
+        patience = _Patience(self._sleep)
         for stream in sorted(streams):
-            self._persist({}, frozenset({stream}))
+            self._persist({}, frozenset({stream}), patience)
 
-    def _persist(self, batch: Batch, woken: frozenset[StreamId]) -> Outcome:
+    def _persist(self, batch: Batch, woken: frozenset[StreamId], patience: "_Patience") -> Outcome:
         # The last try runs each record by itself and parks the one at fault.
         for attempt in range(TRIES):
             try:
@@ -165,10 +184,13 @@ class Applier:
                 self._written = {}
                 if is_surroundings(error):
                     raise SurroundingsError(cause_of(error)) from error
-                if attempt == TRIES - 1:
+                cause = cause_of(error)
+                if attempt < TRIES - 1:
+                    patience.wait(attempt)
+                elif not batch:
                     raise
-                self._sleep(BACKOFF_SECONDS[attempt])
-        raise AssertionError("unreachable")
+        # Not the handler but the harness itself stumbles over this record; it must not stop the others.
+        return self._attempt(batch, frozenset(), condemned=cause)
 
     def redrive(self, stream: StreamId) -> int:
         """Apply a parked stream's records in order, all or nothing; how many. Raises RedriveRefusedError."""
@@ -178,7 +200,8 @@ class Applier:
                 if sorting.parked:
                     raise RedriveRefusedError(str(sorting.parked[0].reason))
                 transaction = Transaction(connection)
-                self.spec.apply(transaction, self._wanted(sorting))
+                if sorting.applied:
+                    self.spec.apply(transaction, sorting.applied)
                 sorting.write(connection, self.spec.name)
         except (RedriveRefusedError, UnreadableError, ValidationError) as error:
             raise RedriveRefusedError(cause_of(error)) from error
@@ -189,13 +212,20 @@ class Applier:
         self._after(transaction, sorting)
         return len(sorting.applied)
 
-    def _attempt(self, batch: Batch, woken: frozenset[StreamId], *, isolate: bool = False) -> Outcome:
+    def _attempt(
+        self,
+        batch: Batch,
+        woken: frozenset[StreamId],
+        *,
+        isolate: bool = False,
+        condemned: str | None = None,
+    ) -> Outcome:
         outcome = Outcome()
         with self._database.transaction() as connection:
             positions = inbox.lock_positions(connection, self.spec.name, sorted(batch)) if batch else {}
             records = self._fence(batch, positions, outcome)
-            events, loose = self._envelopes(records)
-            learned = self._learn(connection, records, loose)
+            events, loose = self._envelopes(records, condemned)
+            learned = set() if condemned else self._learn(connection, records, loose)
             streams = set(woken)
             if learned:
                 streams |= inbox.streams_to_wake(connection, self.spec.name)
@@ -203,8 +233,8 @@ class Applier:
             transaction = Transaction(connection)
             if isolate:
                 self._one_by_one(transaction, sorting)
-            elif wanted := self._wanted(sorting):
-                self.spec.apply(transaction, wanted)
+            elif sorting.applied:
+                self.spec.apply(transaction, sorting.applied)
             sorting.write(connection, self.spec.name)
             inbox.park_loose(connection, self.spec.name, loose)
             if positions:
@@ -234,12 +264,9 @@ class Applier:
                 cause=kept.reason,
             )
 
-    def _wanted(self, sorting: Sorted) -> list[Received]:
-        return [received for received in sorting.applied if received.envelope.type in self.spec.types]
-
     def _one_by_one(self, transaction: Transaction, sorting: Sorted) -> None:
         for received in list(sorting.applied):
-            if received.envelope.type not in self.spec.types or sorting.is_parked(received):
+            if sorting.is_parked(received):
                 continue
             hooks = len(transaction.after_commit)
             try:
@@ -261,8 +288,9 @@ class Applier:
                 outcome.fenced.add(place)
                 outcome.seeks[place] = row.next_offset
                 continue
-            self._note_generation(records, row)
-            highest = max(record.epoch for record in records)
+            ours = [record for record in records if self._is_ours(record)]
+            self._note_generation(ours, row)
+            highest = max((record.epoch for record in ours), default=0)
             if highest > row.epoch:
                 # Offsets of the older epoch say nothing any more; sequences drop what is known. Where
                 # nothing was applied yet, or it began here anyway, there is nothing to go back for.
@@ -282,26 +310,42 @@ class Applier:
             passed.extend(following)
         return passed
 
+    def _is_ours(self, record: Record) -> bool:
+        # What somebody else wrote into an owner's topic tells nothing of the owner's epochs.
+        owner = self._owner_of.get(record.topic)
+        return owner is None or record.is_from(owner)
+
     def _note_generation(self, records: list[Record], row: Position) -> None:
-        generation = max(record.generation for record in records)
-        if generation > row.generation:
+        generation = max((record.generation for record in records), default=0)
+        if generation <= row.generation:
+            return
+        if row.epoch == 0:
+            # Nothing was read of this partition yet: there is nothing older to be rebuilt.
             row.generation = generation
+        elif not self.rebuild_needed:
+            # The row keeps the generation that was read, so that a new start of the process tells it again.
+            self.rebuild_needed = True
             metrics.READER_REBUILD_NEEDED.labels(self.spec.name).set(1)
             log.error("an owner's database was restored: rebuild this reader", reader=self.spec.name)
 
-    def _envelopes(self, records: list[Record]) -> tuple[list[Incoming], list[tuple[Record, str]]]:
+    def _envelopes(
+        self, records: list[Record], condemned: str | None
+    ) -> tuple[list[Incoming], list[tuple[Record, str]]]:
         readable: list[Incoming] = []
         loose: list[tuple[Record, str]] = []
         for record in records:
             owner = self._owner_of.get(record.topic)
             if owner is None:
+                if condemned:
+                    loose.append((record, condemned))
                 continue
             try:
                 envelope = read_envelope(record, owner)
             except UnreadableError as error:
                 loose.append((record, cause_of(error)))
             else:
-                readable.append(Incoming((owner, envelope.subject), envelope.sequence, record, envelope))
+                stream = owner, envelope.subject
+                readable.append(Incoming(stream, envelope.sequence, record, envelope, condemned=condemned))
         return readable, loose
 
     def _learn(self, connection: Conn, records: list[Record], loose: list[tuple[Record, str]]) -> set[UUID]:
@@ -309,16 +353,19 @@ class Applier:
         for record in records:
             if record.topic in self._keys_topics:
                 try:
-                    learned.append(PersonKeys.model_validate_json(record.value or b""))
-                except ValidationError as error:
+                    keys = PersonKeys.model_validate_json(record.value or b"")
+                    wrapped_of(keys)
+                except (ValidationError, SealError) as error:
                     loose.append((record, cause_of(error)))
+                else:
+                    learned.append(keys)
         learn_keys(connection, learned)
         return {keys.subject for keys in learned}
 
     def _sort(
         self, connection: Conn, events: list[Incoming], woken: set[StreamId], *, redriven: bool = False
     ) -> Sorted:
-        return sort_streams(connection, self.spec.name, self._keys, events, woken, redriven=redriven)
+        return sort_streams(connection, self.spec, self._keys, events, woken, redriven=redriven)
 
 
 def _by_place(records: list[Record]) -> Batch:

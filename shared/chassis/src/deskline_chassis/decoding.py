@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 from deskline_chassis.event_log import Cause
 from deskline_chassis.personal_data import Keys, unseal
 from deskline_events.catalog import CATALOG
-from deskline_events.envelope import EPOCH_HEADER, GENERATION_HEADER, Envelope, EnvelopeError
+from deskline_events.envelope import EPOCH_HEADER, GENERATION_HEADER, Envelope, EnvelopeError, source_of
 from deskline_events.facts import Fact
 from deskline_events.personal import personal_paths, persons_in
 
@@ -22,6 +22,10 @@ StreamId = tuple[str, UUID]
 """(owner, subject)"""
 
 MAX_ERRORS_NAMED: Final = 5
+MAX_NUMBER: Final = 2**31 - 1
+"""Of sequences, epochs and generations: what comes after cannot be kept and is nothing of ours."""
+
+UNKNOWN_TYPE: Final = "unknown type or newer version"
 
 
 class UnreadableError(Exception):
@@ -47,14 +51,19 @@ class Record:
         return self.topic, self.partition
 
     def number(self, header: str, default: int) -> int:
-        """A header's number, or the default where it is missing or malformed."""
+        """A header's number, or the default where it is missing, malformed or out of range."""
         for name, value in self.headers:
             if name == header:
                 try:
-                    return int(value)
+                    number = int(value)
                 except (TypeError, ValueError):
                     return default
+                return number if 0 < number <= MAX_NUMBER else default
         return default
+
+    def is_from(self, owner: str) -> bool:
+        """Whether its source is this owner, without reading the rest of the envelope."""
+        return ("ce_source", source_of(owner).encode()) in self.headers
 
     @property
     def epoch(self) -> int:
@@ -82,7 +91,9 @@ def read_envelope(record: Record, owner: str) -> Envelope:
         envelope = Envelope.read(tuple((name, value or b"") for name, value in record.headers))
     except EnvelopeError as error:
         raise UnreadableError(str(error)) from None
-    if envelope.owner != owner:
+    if max(envelope.sequence, envelope.epoch, envelope.generation) > MAX_NUMBER:
+        raise UnreadableError("a number in its headers is out of range")
+    if envelope.source != source_of(owner):
         raise UnreadableError(f"its source is not the owner of {record.topic}")
     return envelope
 
@@ -91,7 +102,7 @@ def parse(envelope: Envelope, record: Record) -> dict[str, Any]:
     """The record's data as JSON, personal fields still sealed; raises UnreadableError."""
     contract = CATALOG.get(envelope.type)
     if contract is None:
-        raise UnreadableError("unknown type or newer version")
+        raise UnreadableError(UNKNOWN_TYPE)
     try:
         data = from_json(record.value or b"")
     except ValueError:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deskline_chassis import metrics
 from deskline_chassis.runtime import Beat, FatalLoopError, Run, Runtime
 from deskline_chassis.settings import WRONG_SETTINGS
-from deskline_chassis.telemetry import in_span, set_attributes, start_child, start_root
+from deskline_chassis.telemetry import in_span, set_attributes, start_root, start_under
 
 log = structlog.get_logger(__name__)
 
@@ -175,12 +175,8 @@ class _Door:
 
     def _start(self, scope: Scope, method: str) -> Span:
         if self._trust_traceparent:
-            given = dict(scope["headers"]).get(b"traceparent")
-            child = start_child(
-                method, None if given is None else given.decode("latin-1"), http_method=method
-            )
-            if child is not None:
-                return child
+            given = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+            return start_under(method, given, http_method=method)
         return start_root(method, http_method=method)
 
 

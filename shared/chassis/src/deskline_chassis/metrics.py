@@ -60,6 +60,12 @@ READER_LAG: Final = Gauge(
 READER_PARKED: Final = Gauge(
     "deskline_reader_parked", "Records parked, until somebody redrives them.", ["reader"], registry=REGISTRY
 )
+READER_PARKING_ALARM: Final = Gauge(
+    "deskline_reader_parking_alarm",
+    "1 while more than 20 streams were newly parked within a minute.",
+    ["reader"],
+    registry=REGISTRY,
+)
 READER_WAITING: Final = Gauge(
     "deskline_reader_waiting",
     "Records waiting for an earlier one or for a key.",

@@ -4,9 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+
 from deskline_chassis.applying import Applier, RedriveRefusedError
-from deskline_chassis.decoding import Place, StreamId
+from deskline_chassis.decoding import UNKNOWN_TYPE, Place, StreamId, headers_from
 from deskline_chassis.postgres import Database
+from deskline_chassis.sorting import FOLLOWS
+from deskline_events.catalog import CATALOG
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,40 @@ def redrive(applier: Applier, database: Database, subject: UUID | None = None) -
         except RedriveRefusedError as error:
             refused.append(f"{stream[0]} {stream[1]}: {error}")
     return applied, refused
+
+
+def redrive_understood(applier: Applier, database: Database) -> int:
+    """Redrive streams that were parked for a type this reader did not know then and knows now; how many."""
+    with database.transaction() as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT ON (owner, subject) owner, subject, cause, headers FROM parked_records"
+            " WHERE reader = %s AND subject IS NOT NULL ORDER BY owner, subject, sequence",
+            (applier.spec.name,),
+        ).fetchall()
+    done = 0
+    for owner, subject, cause, headers in rows:
+        kind = dict(headers_from(headers)).get("ce_type", b"").decode("ascii", "replace")
+        if not cause.endswith(UNKNOWN_TYPE) or kind not in CATALOG:
+            continue
+        try:
+            applier.redrive((owner, subject))
+        except RedriveRefusedError as error:
+            log.warning("a parked stream was refused", owner=owner, stream=str(subject), cause=str(error))
+        else:
+            done += 1
+            log.info("a parked stream is understood now", owner=owner, stream=str(subject))
+    return done
+
+
+def newly_parked(database: Database, reader: str) -> int:
+    """How many streams were parked within the last minute."""
+    with database.transaction() as connection:
+        row = connection.execute(
+            "SELECT count(DISTINCT (owner, subject)) FROM parked_records WHERE reader = %s"
+            " AND subject IS NOT NULL AND cause <> %s AND since > clock_timestamp() - interval '1 minute'",
+            (reader, FOLLOWS),
+        ).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def discard(database: Database, parked_id: UUID) -> bool:

@@ -24,6 +24,9 @@ from deskline_events.personal import ERASED, visit_personal
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
+WRAP_BYTES: Final = 8
+DAMAGED: Final = "the key of {} is damaged, or wrapped under another key-encryption key"
+MAX_VERSION: Final = 2**31 - 1
 
 
 class SealError(Exception):
@@ -50,7 +53,7 @@ class PersonErasedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PersonKey:
-    """A person's unwrapped key, or the mark that they were erased (`key` is None)."""
+    """A person's unwrapped key; None once they were erased, or without `erased_at` where it is damaged."""
 
     version: int
     key: bytes | None
@@ -109,28 +112,52 @@ class KeyRing:
             {"s": wanted},
         ).fetchall()
         return {
-            subject: PersonKey(version or 0, None if wrapped is None else self._unwrap(wrapped), erased_at)
+            subject: PersonKey(version or 0, None if wrapped is None else self._opened(wrapped), erased_at)
             for subject, version, wrapped, erased_at in rows
         }
 
+    def _opened(self, wrapped: bytes) -> bytes | None:
+        # One damaged key must not keep the keys of all others from being read.
+        try:
+            return self._unwrap(wrapped)
+        except SealError:
+            return None
+
+
+def wrapped_of(record: PersonKeys) -> tuple[int | None, bytes | None]:
+    """Newest version and its wrapped key, None where the person was erased; raises SealError."""
+    if record.erased_at is not None:
+        return None, None
+    version = max(record.keys, default=0)
+    if not 0 < version <= MAX_VERSION:
+        raise SealError("a record of keys holds no key and no erasure")
+    try:
+        wrapped = base64.b64decode(record.keys[version], validate=True)
+    except ValueError:
+        raise SealError("a wrapped key is not base64") from None
+    if len(wrapped) != KEY_BYTES + WRAP_BYTES:
+        raise SealError("a wrapped key has another length")
+    return version, wrapped
+
 
 def learn_keys(connection: Conn, records: Collection[PersonKeys]) -> None:
-    """Keep what another owner announced; an erasure is never taken back."""
+    """Keep what another owner announced; an erasure is never taken back. Raises SealError."""
     if not records:
         return
     newest = {record.subject: record for record in sorted(records, key=lambda r: r.erased_at is not None)}
     rows = sorted(newest.values(), key=lambda record: record.subject)
-    versions = [max(r.keys, default=None) if r.erased_at is None else None for r in rows]
-    wrapped = [
-        None if version is None else base64.b64decode(row.keys[version])
-        for row, version in zip(rows, versions, strict=True)
-    ]
+    opened = [wrapped_of(row) for row in rows]
     connection.execute(
         "INSERT INTO known_keys (subject, version, wrapped, erased_at)"
         " SELECT * FROM unnest(%s::uuid[], %s::int[], %s::bytea[], %s::timestamptz[])"
         " ON CONFLICT (subject) DO UPDATE SET version = excluded.version, wrapped = excluded.wrapped,"
         " erased_at = excluded.erased_at WHERE known_keys.erased_at IS NULL",
-        ([r.subject for r in rows], versions, wrapped, [r.erased_at for r in rows]),
+        (
+            [row.subject for row in rows],
+            [version for version, _ in opened],
+            [wrapped for _, wrapped in opened],
+            [row.erased_at for row in rows],
+        ),
     )
 
 
@@ -141,7 +168,7 @@ def _additional_data(event_id: UUID, path: str) -> bytes:
 def seal(model: type[BaseModel], data: dict[str, Any], event_id: UUID, keys: Keys) -> None:
     """Encrypt the personal fields of an event's data in place.
 
-    Raises MissingKeyError, and PersonErasedError where nothing may be written any more.
+    Raises MissingKeyError, SealError, and PersonErasedError where nothing may be written any more.
     """
 
     def encrypt(subject: str, path: str, text: Any) -> dict[str, Any]:
@@ -150,6 +177,8 @@ def seal(model: type[BaseModel], data: dict[str, Any], event_id: UUID, keys: Key
         if key is None:
             raise MissingKeyError(person)
         if key.key is None:
+            if key.erased_at is None:
+                raise SealError(DAMAGED.format(person))
             raise PersonErasedError(f"person {person} was erased")
         nonce = os.urandom(NONCE_BYTES)
         cipher = AESGCM(key.key).encrypt(nonce, str(text).encode(), _additional_data(event_id, path))
@@ -173,6 +202,8 @@ def unseal(model: type[BaseModel], data: dict[str, Any], event_id: UUID, keys: K
         if key is None:
             raise MissingKeyError(person)
         if key.key is None:
+            if key.erased_at is None:
+                raise SealError(DAMAGED.format(person))
             return ERASED
         try:
             nonce, body = cipher[:NONCE_BYTES], cipher[NONCE_BYTES:]

@@ -20,7 +20,7 @@ from deskline_chassis import metrics
 from deskline_chassis.applying import Applier, Batch, Outcome, ReaderSpec, SurroundingsError
 from deskline_chassis.broker import Broker, until_broker
 from deskline_chassis.decoding import Place, Record
-from deskline_chassis.parking import counts, positions_of
+from deskline_chassis.parking import counts, newly_parked, positions_of, redrive_understood
 from deskline_chassis.personal_data import KeyRing
 from deskline_chassis.postgres import Database, is_surroundings
 from deskline_chassis.runtime import Beat, FatalLoopError
@@ -33,6 +33,8 @@ SWEEP_SECONDS: Final = 1.0
 OVERVIEW_SECONDS: Final = 5.0
 FENCED_EXIT: Final = 3
 STALLED_SECONDS: Final = 60.0
+ALARMING: Final = 20
+"""Newly parked streams within a minute, above which it is no longer a bad record here and there."""
 
 
 class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -55,10 +57,12 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._fatal: asyncio.Future[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._progressed = time.monotonic()
+        self._alarmed = False
 
     async def run(self, beat: Beat, stop: asyncio.Event) -> None:
         """Read until stopped. Raises FatalLoopError when another process has our partitions."""
         self._beat = beat
+        await self._insist(redrive_understood, self.applier, self._database)
         while not stop.is_set():
             # The owners create their topics; a reader that starts first creates what it needs as well.
             await until_broker(self._broker, self._topics, self.spec.name, beat.red)
@@ -231,6 +235,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         waiting, parked = await self._insist(counts, self._database, self.spec.name)
         metrics.READER_WAITING.labels(self.spec.name).set(waiting)
         metrics.READER_PARKED.labels(self.spec.name).set(parked)
+        self._alarm(await self._insist(newly_parked, self._database, self.spec.name))
         consumer = self._consumer
         if consumer is None:
             return
@@ -238,26 +243,34 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         if not mine:
             beat.progress()
             return
+        # Positions before ends: an end that is asked for first lies below a position that moved meanwhile.
+        rows = await self._insist(positions_of, self._database, self.spec.name)
         ends = await consumer.end_offsets(mine)
         behind = 0
-        async with self._busy:
-            rows = await self._insist(positions_of, self._database, self.spec.name)
-            for tp in mine:
-                place = (tp.topic, tp.partition)
-                lag = ends[tp] - rows.get(place, 0)
-                metrics.READER_LAG.labels(self.spec.name, tp.topic, str(tp.partition)).set(max(lag, 0))
-                behind += max(lag, 0)
-                if lag < 0:
-                    # The broker lost the tail: scan from the start, dropping, until a higher epoch appears.
-                    log.warning("a partition ends below its position", reader=self.spec.name, topic=tp.topic)
+        for tp in mine:
+            place = (tp.topic, tp.partition)
+            lag = ends[tp] - rows.get(place, 0)
+            metrics.READER_LAG.labels(self.spec.name, tp.topic, str(tp.partition)).set(max(lag, 0))
+            behind += max(lag, 0)
+            if lag < 0:
+                # The broker lost the tail: scan from the start, dropping, until a higher epoch appears.
+                log.warning("a partition ends below its position", reader=self.spec.name, topic=tp.topic)
+                async with self._busy:
                     await self._insist(self.applier.reset, place, 0)
-                    self._seek(consumer, place, 0)
+                self._seek(consumer, place, 0)
         if behind == 0:
             self._progressed = time.monotonic()
         if time.monotonic() - self._progressed > STALLED_SECONDS:
             log.error("assigned and behind, but nothing comes", reader=self.spec.name, behind=behind)
             raise TimeoutError("the consumer stalled")
         beat.progress()
+
+    def _alarm(self, streams: int) -> None:
+        alarming = streams > ALARMING
+        metrics.READER_PARKING_ALARM.labels(self.spec.name).set(alarming)
+        if alarming and not self._alarmed:
+            log.error("many streams are being parked", reader=self.spec.name, streams=streams)
+        self._alarmed = alarming
 
 
 async def _raw(message: Any, _original: Any) -> KafkaMessage:

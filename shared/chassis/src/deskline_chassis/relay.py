@@ -70,7 +70,7 @@ class Relay:
         while not stop.is_set():
             try:
                 async with await connect_direct(
-                    self._url, f"{self.owner}-relay", idle_session_timeout=LEASE
+                    self._url, f"{self.owner}-relay", idle_session_timeout=LEASE, tcp_user_timeout=LEASE
                 ) as connection:
                     if await self._until_leader(connection, beat, stop):
                         await self._lead_pinging(connection, beat, stop)

@@ -99,6 +99,7 @@ class Service:
     settings: type[ServiceSettings]
     package: str
     routes: Callable[[Parts], None] = lambda _parts: None
+    app: Callable[[Parts], FastAPI] = lambda parts: parts.app
     reader: Callable[[Parts], ReaderSpec] | None = None
     loops: Callable[[Parts], dict[str, Run]] = lambda _parts: {}
     announces: bool = False
@@ -131,7 +132,7 @@ def serve(service: Service, only: frozenset[str]) -> int:
         loops["consumer"] = reader.run
     loops |= service.loops(parts)
     service.routes(parts)
-    loops["http"] = serve_http(parts.app, settings.http_host, settings.http_port)
+    loops["http"] = serve_http(service.app(parts), settings.http_host, settings.http_port)
     unknown = only - set(loops)
     if unknown:
         sys.stderr.write(f"serve --only: {', '.join(sorted(unknown))}: choose from {', '.join(loops)}\n")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from opentelemetry.trace import Span
@@ -30,6 +30,18 @@ from deskline_events.envelope import Envelope
 FOLLOWS = "follows a parked record"
 
 
+class Reading(Protocol):
+    """What sorting needs to know of a reader."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as its rows have it."""
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The wire types that it has a use for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A record with its place in a stream, from the topic or kept from earlier."""
@@ -39,6 +51,7 @@ class Incoming:
     record: Record
     envelope: Envelope
     origin: Literal["topic", "waiting", "parked"] = "topic"
+    condemned: str | None = None
 
 
 @dataclass(slots=True)
@@ -103,7 +116,7 @@ def _stream(received: Received) -> StreamId:
 
 def sort_streams(
     connection: Conn,
-    reader: str,
+    reader: Reading,
     keys: KeyRing,
     arrived: Sequence[Incoming],
     woken: Collection[StreamId],
@@ -111,8 +124,8 @@ def sort_streams(
     redriven: bool = False,
 ) -> Sorted:
     """Lock the streams and sort what arrived together with what waited (and, redriven, what was parked)."""
-    rows = inbox.lock_streams(connection, reader, {incoming.stream for incoming in arrived} | set(woken))
-    kept = _kept(connection, reader, rows, redriven=redriven)
+    rows = inbox.lock_streams(connection, reader.name, {incoming.stream for incoming in arrived} | set(woken))
+    kept = _kept(connection, reader.name, rows, redriven=redriven)
     if redriven:
         for row in rows.values():
             row.parked = False
@@ -155,12 +168,21 @@ def _kept(
 class _Opened:
     """The data of records, parsed, with the keys that are known of the persons in it."""
 
-    def __init__(self, reader: str, connection: Conn, ring: KeyRing, incoming: Sequence[Incoming]) -> None:
-        self._reader = reader
+    def __init__(
+        self, reader: "Reading", connection: Conn, ring: KeyRing, incoming: Sequence[Incoming]
+    ) -> None:
+        self._reader = reader.name
         self._data: dict[int, dict[str, Any] | UnreadableError] = {}
         persons: set[UUID] = set()
         for one in incoming:
-            if one.envelope.type not in CATALOG and one.envelope.ignorable:
+            kind = one.envelope.type
+            if one.condemned is not None:
+                self._data[id(one)] = UnreadableError(one.condemned)
+                continue
+            # What this reader has no use for needs no key and can't fail.
+            if (kind in CATALOG and kind not in reader.types) or (
+                kind not in CATALOG and one.envelope.ignorable
+            ):
                 continue
             try:
                 data = parse(one.envelope, one.record)
@@ -206,7 +228,8 @@ def _place(sorting: Sorted, row: StreamRow, incoming: Incoming, opened: _Opened)
             missing = error.subject
         except (UnreadableError, SealError) as error:
             row.parked = True
-            sorting.parked.append(Kept(stream, sequence, incoming.record, cause_of(error)))
+            cause = incoming.condemned or cause_of(error)
+            sorting.parked.append(Kept(stream, sequence, incoming.record, cause))
         else:
             row.sequence = sequence
             sorting.records[stream, sequence] = incoming.record

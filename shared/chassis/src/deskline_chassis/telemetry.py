@@ -173,6 +173,14 @@ def start_child(name: str, traceparent: str | None, **attributes: Value) -> Span
     return _tracing.tracer.start_span(name, context_from(traceparent), attributes=_guarded(attributes))
 
 
+def start_under(name: str, traceparent: str | None, **attributes: Value) -> Span:
+    """A span for a call by one of ours, kept or not as the caller chose; the caller ends it.
+
+    Begins a trace where no parent can be read.
+    """
+    return _tracing.tracer.start_span(name, context_from(traceparent), attributes=_guarded(attributes))
+
+
 def start_linked(name: str, traceparents: Iterable[str | None], **attributes: Value) -> Span | None:
     """A span for a batch, linked to the sampled ones among its records; None when there are none."""
     if _tracing.provider is None:
@@ -223,6 +231,19 @@ def traceparent_of(span: Span | None) -> str | None:
 def traceparent_of_current() -> str | None:
     """How the current span is named to the next hop; None when it isn't sampled."""
     return traceparent_of(trace.get_current_span())
+
+
+def traceparent_to_callee() -> str | None:
+    """How the current span is named to a service that is called, sampled or not; None outside any.
+
+    The callee's log lines then carry the id that the caller of the door was told.
+    """
+    context = trace.get_current_span().get_span_context()
+    return (
+        f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+        if context.is_valid
+        else None
+    )
 
 
 def current_trace_id() -> str | None:

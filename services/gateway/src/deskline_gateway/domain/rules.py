@@ -17,9 +17,10 @@ OWNERS: Final[tuple[Owner, ...]] = get_args(Owner)
 # Nobody but operators and leads acts on a ticket: tickets' own table of transitions says the same.
 _ACT: Final[frozenset[Role]] = frozenset({"operator", "lead"})
 _SUPPORT: Final[frozenset[Role]] = frozenset({"operator", "lead", "admin"})
-_READ: Final[frozenset[Role]] = _SUPPORT | {"system"}
-# Reports hold figures and no person's words; an analyst sees nothing else through this door.
-_REPORTS: Final[frozenset[Role]] = frozenset({"lead", "admin", "analyst"})
+# A card holds a customer's words: another company system may need them, an analyst doesn't.
+_CARD: Final[frozenset[Role]] = _SUPPORT | {"system"}
+# analytics itself leaves out of its answers what an analyst should not see.
+_READ_MODELS: Final[frozenset[Role]] = _SUPPORT | {"analyst"}
 
 # Stricter than UUID() and int(), which also take braces, signs, spaces and digits of other scripts.
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -64,11 +65,11 @@ class Rule:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    Rule("list_tickets", "GET", "/v1/tickets", "analytics", _READ),
-    Rule("find_ticket_by_number", "GET", "/v1/tickets/by-number/{number}", "analytics", _READ),
-    Rule("read_ticket", "GET", "/v1/tickets/{ticket_id}", "tickets", _READ),
-    Rule("read_history", "GET", "/v1/tickets/{ticket_id}/history", "tickets", _READ),
-    Rule("read_timeline", "GET", "/v1/tickets/{ticket_id}/timeline", "analytics", _READ),
+    Rule("list_tickets", "GET", "/v1/tickets", "analytics", _READ_MODELS),
+    Rule("find_ticket_by_number", "GET", "/v1/tickets/by-number/{number}", "analytics", _READ_MODELS),
+    Rule("read_ticket", "GET", "/v1/tickets/{ticket_id}", "tickets", _CARD),
+    Rule("read_history", "GET", "/v1/tickets/{ticket_id}/history", "tickets", _CARD),
+    Rule("read_timeline", "GET", "/v1/tickets/{ticket_id}/timeline", "analytics", _READ_MODELS),
     Rule("reply", "POST", "/v1/tickets/{ticket_id}/replies", "tickets", _ACT, command=True),
     Rule("add_note", "POST", "/v1/tickets/{ticket_id}/notes", "tickets", _ACT, command=True),
     Rule(
@@ -90,7 +91,7 @@ RULES: Final[tuple[Rule, ...]] = (
         needs_version=True,
     ),
     Rule("list_set_aside", "GET", "/v1/lines/{line_id}/set-aside", "tickets", _SUPPORT),
-    Rule("report_daily_flow", "GET", "/v1/reports/daily-flow", "analytics", _REPORTS),
+    Rule("report_daily_flow", "GET", "/v1/reports/daily-flow", "analytics", _READ_MODELS),
 )
 
 

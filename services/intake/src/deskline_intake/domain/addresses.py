@@ -15,8 +15,8 @@ _VALUE_CHARS = 64 * 1024
 # Each alternative starts with a character of its own and can't fail half way: linear on any input.
 # Encoded words are tokens, since some mailers leave commas and colons in them.
 _TOKEN = re.compile(
-    r'''"[^"\\]*(?:\\.[^"\\]*)*"?|<[^<>]*>?|[(),;:>]|=\?[^?\s]{1,64}\?[bBqQ]\?[^?]*\?=|
-    (?:[^"<>(),;:=]+|=(?!\?))+|=''',
+    r""""[^"\\]*(?:\\.[^"\\]*)*"?|<[^<>]*>?|[(),;:>]|=\?[^?\s]{1,64}\?[bBqQ]\?[^?]*\?=|
+    (?:[^"<>(),;:=]+|=(?!\?))+|=""",
     re.DOTALL | re.VERBOSE,
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)

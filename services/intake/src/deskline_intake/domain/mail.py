@@ -166,13 +166,17 @@ def message_id(headers: Headers) -> str | None:
     found = message_ids(text)
     if found:
         return found[0]
-    return single_line(text, _MESSAGE_ID_CHARS).strip("<> ").replace(" ", "") or None
+    return _comparable(text) or None
 
 
 def message_ids(text: str) -> list[str]:
     """Every `<id>` of an In-Reply-To or References value, each once, in order."""
-    found = (single_line("".join(match.split()), _MESSAGE_ID_CHARS) for match in _MESSAGE_ID.findall(text))
+    found = (_comparable(match) for match in _MESSAGE_ID.findall(text))
     return list(dict.fromkeys(name for name in found if name))
+
+
+def _comparable(text: str) -> str:
+    return single_line(text.strip("<> "), _MESSAGE_ID_CHARS).replace(" ", "")
 
 
 def guess_language(text: str) -> Language | None:

@@ -55,7 +55,7 @@ class MessageSetAside(Fact):
     line_id: UUID
     contact_id: UUID
     received_at: datetime
-    reason: Literal["bounce", "list", "own_loop"]
+    reason: Literal["bounce", "list", "own_loop", "person_erased"]
 
 
 class OperatorReplied(Fact):

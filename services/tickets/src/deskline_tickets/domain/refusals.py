@@ -120,6 +120,24 @@ class TextTooLong(Refusal):
         return {"limit": self.limit}
 
 
+class NotThen(Refusal):
+    """The ticket was not there at that moment, or never at that version."""
+
+    code = "not_then"
+
+    def __init__(self) -> None:
+        super().__init__("There was no such ticket at that moment or version.")
+
+
+class KeyReused(Refusal):
+    """The idempotency key came before, with another command."""
+
+    code = "key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for another command; give each command its own.")
+
+
 def _choices(legal: tuple[Stage, ...]) -> str:
     return f"you can move it to: {', '.join(legal)}" if legal else "you can't move it anywhere from here"
 
@@ -133,5 +151,7 @@ RUSSIAN: Final[dict[str, str]] = {
     "ticket_ended": "Обращение завершено и этого не принимает; возможные переходы перечислены.",
     "person_erased": "Данные этого человека удалены: новый текст в обращение добавить нельзя.",
     "not_permitted": "У вас нет права на это действие.",
+    "not_then": "В тот момент или в той версии такого обращения не было.",
+    "key_reused": "Этот ключ идемпотентности уже использован для другой команды.",
     "text_too_long": "Текст слишком длинный: приложите остаток файлом.",
 }

@@ -1,6 +1,6 @@
 """To which ticket a message belongs: decided from verified references and tickets already looked up."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -77,19 +77,22 @@ class Open:
 class SetAside:
     """The message makes no ticket."""
 
-    reason: Literal["bounce", "list", "own_loop"]
+    reason: Literal["bounce", "list", "own_loop", "person_erased"]
 
 
 Target = Append | Open | SetAside
 
 
-def traces_in(message: Incoming, key: bytes) -> Traces:
-    """What to look up; what our key doesn't verify is left out. A bounce counts by what it embeds."""
+def traces_in(message: Incoming, key: bytes, own_domains: Collection[str] | None = None) -> Traces:
+    """What to look up; what our key doesn't verify is left out. A bounce counts by what it embeds.
+
+    `own_domains` (lower case) are those of our Message-IDs, None where the key alone decides.
+    """
     if message.kind == "own_loop":
         return Traces()
     bounce = message.kind == "bounce"
     named = _message_ids(message.bounced if bounce else message.references)
-    verified = (verify_own_message_id(key, one) for one in named)
+    verified = (verify_own_message_id(key, one, own_domains) for one in named)
     return Traces(
         by_token=None if bounce else verify_reply_token(key, message.reply_token or ""),
         by_own_message_id=tuple(dict.fromkeys(ticket for ticket in verified if ticket is not None)),

@@ -1,0 +1,1 @@
+"""What keeps the rebuild and the live reader apart."""

@@ -1,0 +1,1 @@
+"""What a read model's row is and how an event changes it; pure."""

@@ -1,0 +1,172 @@
+"""Rebuilding any reader's tables from offset 0 beside the live ones; knows nothing of what they hold.
+
+The rebuilt tables lie in a schema of their own, under a reader of its own, and reach exactly as far as the
+live reader's positions. Then both are compared, row by row in one hash a table.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from deskline_chassis.applying import Applier, Batch, Outcome
+from deskline_chassis.broker import Broker
+from deskline_chassis.decoding import Place, Record
+
+BATCH: Final = 1000
+TELL_SECONDS: Final = 2.0
+SILENT_SECONDS: Final = 30.0
+SILENT: Final = "the broker gives no records: see that it is well, run this again"
+# The last record alone might be a stranger's, which tells nothing of generations.
+TAIL: Final = 20
+
+Tell = Callable[[str], None]
+
+
+class RebuildRefusedError(Exception):
+    """A rebuild can't be begun or ended as asked; the message says what to do."""
+
+    safe_message: ClassVar[bool] = True
+
+
+Targets = dict[Place, int]
+"""How far the live reader has applied each partition: its next offset."""
+
+
+class TopicReplay:
+    """Reads partitions from their beginning up to targets into an applier; errors are aiokafka's."""
+
+    def __init__(
+        self, applier: Applier, broker: Broker, compacted: frozenset[str], targets: Targets, tell: Tell
+    ) -> None:
+        self._applier = applier
+        self._broker = broker
+        self._compacted = compacted
+        self._targets = {place: offset for place, offset in targets.items() if offset > 0}
+        self._tell = tell
+        self._generations: dict[Place, int] = {}
+        self._begun: set[Place] = set()
+        self._read = 0
+        self._told = float("-inf")
+
+    async def run(self) -> int:
+        """Replay; how many records were read. Raises RebuildRefusedError, SurroundingsError, KafkaError."""
+        consumer = AIOKafkaConsumer(
+            **self._broker.client_settings(self._applier.spec.name),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=100,
+        )
+        await consumer.start()
+        try:
+            await self._begin(consumer)
+            await self._replay(consumer)
+        finally:
+            await consumer.stop()
+        return self._read
+
+    async def _begin(self, consumer: AIOKafkaConsumer) -> None:
+        places = {TopicPartition(*place): place for place in self._targets}
+        if not places:
+            return
+        starts = await consumer.beginning_offsets(list(places))
+        ends = await consumer.end_offsets(list(places))
+        for tp, place in places.items():
+            if ends[tp] < self._targets[place]:
+                raise RebuildRefusedError(
+                    f"the broker holds {ends[tp]} records of {tp.topic} {tp.partition}, fewer than were"
+                    f" applied ({self._targets[place]}): let the owners announce everything anew"
+                    " and the reader catch up, then run this again"
+                )
+            if starts[tp] > 0 and tp.topic not in self._compacted:
+                raise RebuildRefusedError(
+                    f"{tp.topic} {tp.partition} begins at offset {starts[tp]}: what was before it is gone,"
+                    " so nothing can be rebuilt from it"
+                )
+        consumer.assign(list(places))
+        await self._learn_generations(consumer)
+        await asyncio.to_thread(self._applier.assigned, list(places.values()))
+        for tp in places:
+            consumer.seek(tp, starts[tp])
+
+    async def _learn_generations(self, consumer: AIOKafkaConsumer) -> None:
+        """The generation that each partition ends with; what was announced before it was restored away."""
+        pending = {TopicPartition(*place) for place in self._targets if place[0] not in self._compacted}
+        for tp in pending:
+            consumer.seek(tp, max(0, self._targets[tp.topic, tp.partition] - TAIL))
+        deadline = time.monotonic() + SILENT_SECONDS
+        while pending:
+            if time.monotonic() > deadline:
+                raise RebuildRefusedError(SILENT)
+            for tp, found in (await consumer.getmany(*pending, timeout_ms=500)).items():
+                pending.discard(tp)
+                tail = (_record(one).generation for one in found[:TAIL])
+                self._generations[tp.topic, tp.partition] = max(tail)
+
+    async def _replay(self, consumer: AIOKafkaConsumer) -> None:
+        self._progress(first=True)
+        heard = time.monotonic()
+        while pending := await self._pending(consumer):
+            fetched = await consumer.getmany(*pending, timeout_ms=500, max_records=BATCH)
+            batch = await asyncio.to_thread(self._batch, fetched)
+            if batch:
+                outcome = await asyncio.to_thread(self._applier.apply, batch)
+                self._follow(consumer, outcome)
+                self._read += sum(len(records) for records in batch.values())
+                self._progress()
+            if fetched:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SILENT_SECONDS:
+                raise RebuildRefusedError(SILENT)
+        # What came before its key was read is applied now, as the live reader's sweep did.
+        await asyncio.to_thread(self._applier.wake)
+        self._progress(first=True)
+
+    async def _pending(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        pending = []
+        for place, target in self._targets.items():
+            tp = TopicPartition(*place)
+            if await consumer.position(tp) < target:
+                pending.append(tp)
+        return pending
+
+    def _batch(self, fetched: dict[TopicPartition, list[Any]]) -> Batch:
+        batch: Batch = {}
+        for tp, found in fetched.items():
+            place = (tp.topic, tp.partition)
+            records = [_record(one) for one in found if one.offset < self._targets[place]]
+            if kept := self._of_last_restore(place, records):
+                batch[place] = kept
+        return batch
+
+    def _of_last_restore(self, place: Place, records: list[Record]) -> list[Record]:
+        """After a restore of the owner's database only what was announced since is true."""
+        wanted = self._generations.get(place, 1)
+        if wanted == 1 or place in self._begun:
+            return records
+        kept = [record for record in records if record.generation >= wanted]
+        if not kept:
+            return []
+        self._begun.add(place)
+        self._applier.reset(place, kept[0].offset)
+        return [record for record in records if record.offset >= kept[0].offset]
+
+    def _follow(self, consumer: AIOKafkaConsumer, outcome: Outcome) -> None:
+        if outcome.fenced:
+            raise RebuildRefusedError("another process moved this rebuild's positions: run one at a time")
+        for place, offset in outcome.seeks.items():
+            self._begun.discard(place)
+            consumer.seek(TopicPartition(*place), offset)
+
+    def _progress(self, *, first: bool = False) -> None:
+        now = time.monotonic()
+        if first or self._read <= BATCH or now - self._told >= TELL_SECONDS:
+            self._told = now
+            whole = sum(target for target in self._targets.values())
+            self._tell(f"read {self._read} records, {whole} to be reached (more where an epoch rose)")
+
+
+def _record(one: Any) -> Record:
+    return Record(one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers))

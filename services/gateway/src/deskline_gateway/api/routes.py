@@ -1,0 +1,60 @@
+"""The routes, made from the table of rules and from nothing else."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+
+from deskline_chassis.http import create_app
+from deskline_chassis.runtime import Runtime
+from deskline_gateway.api.describing import describe
+from deskline_gateway.api.outward import Outward
+from deskline_gateway.domain.rules import RULES, Rule
+
+PassOn = Callable[[Rule, Request], Awaitable[Response]]
+"""What does the work behind each route."""
+
+VERSION: Final = "1"
+
+# What the chassis adds to every service; the door has no rule for them, since nobody acts in them.
+PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class UnruledRouteError(Exception):
+    """A route of the application is not in the table of rules, or a rule has no route."""
+
+    safe_message = True
+
+
+def create_gateway(runtime: Runtime, pass_on: PassOn) -> FastAPI:
+    """The door's application; raises UnruledRouteError."""
+    app = create_app("Deskline gateway", VERSION, runtime, trust_traceparent=False)
+    for rule in RULES:
+        app.add_api_route(
+            rule.path, _endpoint(rule, pass_on), methods=[rule.method], name=rule.name, **describe(rule)
+        )
+    app.add_middleware(Outward)
+    check_rules(app)
+    return app
+
+
+def check_rules(app: FastAPI) -> None:
+    """Deny by default: refuse an application whose routes are not exactly the table's."""
+    ruled = {(rule.method, rule.path) for rule in RULES}
+    routed = {
+        (method, getattr(route, "path", "?"))
+        for route in app.routes
+        for method in getattr(route, "methods", None) or {"?"}
+        if not (isinstance(route, APIRoute) and route.path in PROBES)
+    }
+    if ruled != routed or len(ruled) != len(RULES):
+        differing = sorted(" ".join(route) for route in ruled ^ routed)
+        raise UnruledRouteError(f"routes and rules differ: {', '.join(differing) or 'a rule is there twice'}")
+
+
+def _endpoint(rule: Rule, pass_on: PassOn) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    async def endpoint(request: Request) -> Response:
+        return await pass_on(rule, request)
+
+    return endpoint

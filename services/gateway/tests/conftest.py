@@ -1,0 +1,297 @@
+"""The door on a stage: real local HTTP servers as owners, and the gateway served to a client."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uuid_utils.compat import uuid7
+
+from deskline_chassis.identity import generate_keys
+from deskline_chassis.migrate import migrate
+from deskline_chassis.postgres import Database
+from deskline_chassis.runtime import Runtime
+from deskline_gateway.adapters.owners import HttpOwners
+from deskline_gateway.adapters.token_cache import TokenCache
+from deskline_gateway.adapters.token_table import TokenTable
+from deskline_gateway.api.door import Door
+from deskline_gateway.api.routes import create_gateway
+from deskline_gateway.domain.tokens import Token, hash_of, text_of
+from deskline_gateway.ports import Tokens
+from deskline_local.stack import Stack
+from deskline_local.testing import session_stack, stop_session_stack
+
+PRIVATE, PUBLIC = generate_keys()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        threading.Event().wait(0.02)
+
+
+class Served:
+    """An application behind a real port, in a thread of its own."""
+
+    def __init__(self, app: Any, close: Callable[[], Awaitable[None]] | None = None) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app, log_config=None, lifespan="off", access_log=False, timeout_graceful_shutdown=1
+            )
+        )
+
+        async def serve() -> None:
+            await self._server.serve(sockets=[listener])
+            if close is not None:
+                await close()
+
+        self._thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+        self._thread.start()
+        wait_until(lambda: self._server.started)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+@dataclass
+class Received:
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Owner:
+    """An owner that notes exactly what reaches it."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+    body: bytes = b'{"ok":true}'
+    seconds: float = 0.0
+    received: list[Received] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body", False):
+                break
+        names = [name for name, _ in scope["headers"]]
+        assert len(names) == len(set(names)), "a header came twice"
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        self.received.append(
+            Received(
+                scope["method"], scope["raw_path"].decode(), scope["query_string"].decode(), headers, body
+            )
+        )
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(self.seconds)
+        given = [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": given})
+        await send({"type": "http.response.body", "body": self.body})
+
+    @property
+    def last(self) -> Received:
+        return self.received[-1]
+
+
+class Clock:
+    """Seconds that a test can let pass, on top of those that do."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+class MemoryTokens:
+    """The port of tokens for tests that are not about the database."""
+
+    def __init__(self) -> None:
+        self.kept: dict[UUID, Token] = {}
+        self.found: list[UUID] = []
+        self.noted: list[UUID] = []
+
+    def find(self, token_id: UUID) -> Token | None:
+        self.found.append(token_id)
+        return self.kept.get(token_id)
+
+    def add(self, token: Token) -> None:
+        self.kept[token.id] = token
+
+    def every(self) -> list[Token]:
+        return list(self.kept.values())
+
+    def revoke(self, token_id: UUID, now: datetime) -> bool:
+        raise NotImplementedError
+
+    def note_use(self, token_id: UUID, day: Any) -> None:
+        self.noted.append(token_id)
+
+
+SECRET = bytes(range(32))
+
+
+def new_token(*roles: str, **given: Any) -> tuple[Token, str]:
+    """A token and its text."""
+    now = datetime.now(UTC)
+    fields: dict[str, Any] = {
+        "id": uuid7(),
+        "actor_id": uuid7(),
+        "roles": frozenset(roles or ("operator",)),
+        "scope": "all",
+        "hash": hash_of(SECRET),
+        "label": "test",
+        "created_at": now,
+        "expires_at": now + timedelta(days=1),
+    }
+    token = Token(**fields | given)
+    return token, text_of(token.id, SECRET)
+
+
+@dataclass
+class World:
+    """The served gateway between a client and two owners."""
+
+    tokens: Tokens
+    tickets: Owner
+    analytics: Owner
+    gateway: Served
+    owners: dict[str, Served]
+    door: Door
+    clock: Clock
+    public_key: str = PUBLIC
+
+    def token(self, *roles: str, **given: Any) -> str:
+        token, text = new_token(*roles, **given)
+        self.tokens.add(token)
+        return text
+
+    def ask(self, method: str, path: str, token: str | None = None, **given: Any) -> httpx.Response:
+        headers = httpx.Headers(given.pop("headers", None))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        url = httpx.URL(self.gateway.url).copy_with(raw_path=path.encode("latin-1"))
+        with httpx.Client(trust_env=False, timeout=15) as client:
+            return client.request(method, url, headers=headers, **given)
+
+    @property
+    def reached(self) -> int:
+        return len(self.tickets.received) + len(self.analytics.received)
+
+
+class Stage:
+    """Opens worlds and closes them all."""
+
+    def __init__(self) -> None:
+        self._closing: list[Served] = []
+
+    def open(self, tokens: Tokens, *, total_seconds: float = 10.0, in_flight: int = 50, **urls: str) -> World:
+        tickets, analytics, clock = Owner(), Owner(), Clock()
+        owners = {"tickets": Served(tickets), "analytics": Served(analytics)}
+        http = HttpOwners(
+            {"tickets": owners["tickets"].url, "analytics": owners["analytics"].url} | urls,  # type: ignore[arg-type]
+            connections=in_flight,
+            total_seconds=total_seconds,
+        )
+        door = Door(TokenCache(tokens, clock), http, PRIVATE, in_flight, body_seconds=1.0)
+        gateway = Served(create_gateway(Runtime("gateway"), door.pass_on), http.close)
+        self._closing += [gateway, *owners.values()]
+        return World(tokens, tickets, analytics, gateway, owners, door, clock)
+
+    def close(self) -> None:
+        for served in self._closing:
+            served.stop()
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def world(stage: Stage) -> World:
+    """A gateway whose tokens are in memory; its HTTP is real on both sides."""
+    return stage.open(MemoryTokens())
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    yield session_stack()
+    stop_session_stack()
+
+
+@pytest.fixture(scope="session")
+def urls(stack: Stack) -> SimpleNamespace:
+    """The migrated database of the gateway."""
+    made = stack.create_service_database("gateway", "gateway_tests")
+    names = SimpleNamespace(
+        owner=made.owner_url, runtime=made.runtime_url, readonly=made.readonly_url, database=made.name
+    )
+    roles = [_user(made.runtime_url), _user(made.readonly_url)]
+    migrate(made.owner_url, "deskline_gateway", *roles)
+    names.runtime_role, names.readonly_role = roles
+    return names
+
+
+@pytest.fixture
+def database(urls: SimpleNamespace) -> Iterator[Database]:
+    database = Database(urls.runtime, "gateway-tests", size=4)
+    database.open()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def real(stage: Stage, database: Database) -> World:
+    """A gateway whose tokens are in PostgreSQL."""
+    return stage.open(TokenTable(database))
+
+
+@pytest.fixture
+def make_token() -> Callable[..., tuple[Token, str]]:
+    return new_token
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    return wait_until
+
+
+@pytest.fixture
+def memory() -> MemoryTokens:
+    return MemoryTokens()
+
+
+@pytest.fixture
+def keys() -> tuple[str, str]:
+    return PRIVATE, PUBLIC
+
+
+def _user(url: str) -> str:
+    from psycopg.conninfo import conninfo_to_dict
+
+    return str(conninfo_to_dict(url)["user"])

@@ -1,0 +1,1 @@
+"""What intake's handlers need, on PostgreSQL, an object store and a child process."""

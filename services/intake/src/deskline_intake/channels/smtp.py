@@ -1,0 +1,250 @@
+"""The SMTP door: mail for our lines is stored, committed and only then acknowledged."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+import structlog
+from uuid_utils.compat import uuid7
+
+from deskline_chassis.postgres import Database
+from deskline_chassis.runtime import Beat, FatalLoopError
+from deskline_chassis.settings import WRONG_SETTINGS
+from deskline_chassis.telemetry import in_span, set_attributes, start_root, traceparent_of
+from deskline_intake import measures
+from deskline_intake.adapters.lines import find_line
+from deskline_intake.adapters.raw_messages import Unit, store_units
+from deskline_intake.channels.group_commit import GroupCommit
+from deskline_intake.channels.smtp_session import Content, Envelope, InFlight, MailSession
+from deskline_intake.domain.addresses import normalise_address, parse_mailboxes, split_plus_address
+from deskline_intake.domain.headers import raw_text, read_headers
+from deskline_intake.messages import reply_token
+from deskline_intake.parser import LIMITS
+from deskline_intake.ports import LANES, AcceptedMail, MailLine
+from deskline_intake.reading import Bell
+from deskline_intake.settings import IntakeSettings
+
+log = structlog.get_logger(__name__)
+
+HEAVY_BYTES: Final = 256 * 1024
+HEAVY_PARTS: Final = 60
+HEADER_SCAN_BYTES: Final = 64 * 1024
+STORE_SECONDS: Final = 30.0
+LINE_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 5.0
+_MOST_LINES: Final = 10_000
+_LATER: Final = "451 4.3.0 Not possible at the moment, try again later"
+
+
+@dataclass(slots=True)
+class _KnownLine:
+    line: MailLine
+    asked_at: float
+
+
+class MailEnvelope(Envelope):
+    """What was agreed before DATA: the lines, each with its reply token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[UUID, str | None] = {}
+
+
+class SmtpDoor:
+    """What every connection shares; aiosmtpd calls the `handle_…` methods."""
+
+    def __init__(self, settings: IntakeSettings, database: Database, bell: Bell) -> None:
+        self.in_flight = InFlight(settings.smtp_in_flight_bytes)
+        self.mail_bytes = settings.mail_bytes
+        self._settings = settings
+        self._database = database
+        self._group = GroupCommit(self._store, bell.ring)
+        self._sessions: set[MailSession] = set()
+        self._empty = asyncio.Event()
+        self._lines: dict[str, _KnownLine] = {}
+        self._threads = ThreadPoolExecutor(2, "mail-lines")
+
+    async def run(self, beat: Beat, stop: asyncio.Event) -> None:
+        """Serve until stopped; ends the process with exit code 2 where it can't listen."""
+        running = asyncio.get_running_loop()
+        host, port = self._settings.smtp_host, self._settings.smtp_port
+        listener = _listen(host, port)
+        server = await running.create_server(self._session, sock=listener)
+        log.info("mail door open", host=host, port=listener.getsockname()[1])
+        try:
+            while not stop.is_set():
+                beat.progress()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), 1.0)
+        finally:
+            server.close()
+            await self._close()
+
+    async def _close(self) -> None:
+        for session in tuple(self._sessions):
+            session.end()
+        if self._sessions:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), CLOSE_SECONDS)
+        self._group.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _session(self) -> MailSession:
+        return _Session(
+            self,
+            hostname=self._settings.smtp_name,
+            timeout=self._settings.smtp_idle_seconds,
+            loop=asyncio.get_running_loop(),
+        )
+
+    def enter(self, session: MailSession) -> bool:
+        if len(self._sessions) >= self._settings.smtp_connections:
+            measures.MAILS.labels("deferred").inc()
+            return False
+        self._sessions.add(session)
+        self._empty.clear()
+        measures.CONNECTIONS.set(len(self._sessions))
+        return True
+
+    def leave(self, session: MailSession) -> None:
+        self._sessions.discard(session)
+        if not self._sessions:
+            self._empty.set()
+        measures.CONNECTIONS.set(len(self._sessions))
+
+    async def handle_RCPT(  # noqa: N802 -- the library's name and signature
+        self, _server: Any, _session: Any, envelope: MailEnvelope, address: str, _options: list[str]
+    ) -> str:
+        """Our lines' addresses, with or without a token behind the plus, and nobody else's."""
+        if len(envelope.rcpt_tos) >= self._settings.smtp_recipients:
+            return "452 4.5.3 Too many recipients"
+        try:
+            line = await self._line(split_plus_address(address)[0])
+        except (psycopg.Error, OSError) as error:
+            log.warning("lines can't be looked up", cause=type(error).__name__)
+            measures.MAILS.labels("deferred").inc()
+            return _LATER
+        if line is None or line.disabled:
+            measures.MAILS.labels("refused").inc()
+            return "550 5.1.1 No such mailbox here"
+        envelope.rcpt_tos.append(address)
+        envelope.lines[line.line_id] = envelope.lines.get(line.line_id) or reply_token(address)
+        return "250 2.1.5 OK"
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Something of ours failed, or the time was over: the sender keeps the mail and tries again."""
+        log.warning("a mail command failed", cause=type(error).__name__)
+        return _LATER
+
+    async def _line(self, address: str) -> MailLine | None:
+        known = self._lines.get(address)
+        if known is not None and time.monotonic() - known.asked_at < LINE_SECONDS:
+            return known.line
+        line = await asyncio.get_running_loop().run_in_executor(self._threads, self._find, address)
+        if len(self._lines) >= _MOST_LINES:
+            self._lines.clear()
+        if line is None:
+            self._lines.pop(address, None)
+        else:
+            self._lines[address] = _KnownLine(line, time.monotonic())
+        return line
+
+    def _find(self, address: str) -> MailLine | None:
+        with self._database.transaction() as connection:
+            return find_line(connection, address)
+
+    async def take(self, envelope: Envelope, content: Content) -> str:
+        """Store a mail for its lines, all or none; 250 is said after the commit and never before."""
+        assert isinstance(envelope, MailEnvelope)  # noqa: S101 -- _Session makes no other
+        raw = content.unstuff()
+        span = start_root("mail accepted", size=len(raw))
+        with in_span(span):
+            unit = _unit(envelope, raw, traceparent_of(span))
+            stored = self._group.add(unit)
+            stored.add_done_callback(lambda done: _close(content, done))
+            try:
+                await asyncio.wait_for(asyncio.shield(stored), STORE_SECONDS)
+            except Exception as error:  # noqa: BLE001 -- whatever it was, the sender must keep the mail
+                set_attributes(span, outcome="deferred")
+                measures.MAILS.labels("deferred").inc()
+                log.warning("a mail could not be stored", cause=type(error).__name__)
+                return _LATER
+            set_attributes(span, outcome="accepted")
+        measures.MAILS.labels("accepted").inc()
+        return f"250 2.0.0 OK {unit[0].raw_id}"
+
+    def _store(self, units: Iterable[Unit]) -> list[Exception | None]:
+        return store_units(self._database, list(units))
+
+
+def _close(content: Content, done: asyncio.Future[None]) -> None:
+    content.close()
+    if not done.cancelled():
+        # A sender who left doesn't ask; asyncio would complain of an error that nobody took.
+        done.exception()
+
+
+class _Session(MailSession):
+    def _create_envelope(self) -> MailEnvelope:
+        return MailEnvelope()
+
+
+def _unit(envelope: MailEnvelope, raw: bytearray, traceparent: str | None) -> list[AcceptedMail]:
+    sender = _plain(envelope.mail_from)
+    author = _author(raw) or sender
+    heavy = len(raw) > HEAVY_BYTES or raw.count(b"\n--") > HEAVY_PARTS
+    return [
+        AcceptedMail(
+            raw_id=uuid7(),
+            line_id=line_id,
+            lane=lane_of(line_id, author),
+            heavy=heavy,
+            envelope_from=sender,
+            reply_token=token,
+            raw=raw,
+            traceparent=traceparent,
+        )
+        for line_id, token in envelope.lines.items()
+    ]
+
+
+def lane_of(line_id: UUID, author: str | None) -> int:
+    """Equal for all messages of one sender on one line."""
+    digest = blake2b(f"{line_id}/{author or ''}".encode("utf-8", "replace"), digest_size=2)
+    return int.from_bytes(digest.digest(), "big") % LANES
+
+
+def _author(raw: bytearray) -> str | None:
+    """Who wrote, read as the parser reads it."""
+    head = bytes(raw[:HEADER_SCAN_BYTES])
+    if b"\n" not in head:
+        head = head.replace(b"\r", b"\n")
+    boxes = parse_mailboxes(raw_text(read_headers(head, 0, LIMITS).first("from")), 1)
+    return boxes[0].address if boxes else None
+
+
+def _plain(address: str | None) -> str | None:
+    """The envelope's sender as it is compared: "" for the null sender, None where it is none."""
+    if address in {None, "<>", ""}:
+        return None if address is None else ""
+    normal = normalise_address(address or "")
+    # Bytes that are no UTF-8 come as lone surrogates, which no database takes.
+    return normal if normal is not None and normal.isprintable() else None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise FatalLoopError(WRONG_SETTINGS, f"can't listen for mail on {host} port {port}: {why}") from None

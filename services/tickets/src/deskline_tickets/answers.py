@@ -1,0 +1,159 @@
+"""What tickets answers, as models: the shapes of its HTTP contract."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deskline_events.facts import Customer, Line
+from deskline_events.intake import MessageKind
+from deskline_events.tickets import Actor, Link, Priority, Stage
+
+
+class Answered(BaseModel):
+    """Immutable, and silent about its content in errors."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class TicketState(Answered):
+    """A ticket at a version; times are commits, UTC."""
+
+    ticket_id: UUID
+    number: int
+    line_id: UUID
+    contact_id: UUID
+    participants: list[UUID]
+    version: int
+    stage: Stage
+    priority: Priority
+    level: int
+    cycle: int
+    assignment_no: int
+    opened_at: datetime
+    resolved_at: datetime | None
+    closed_at: datetime | None
+    until: datetime | None
+    closing_reason: str | None
+    first_human_reply_at: datetime | None
+    last_speaker: Literal["customer", "operator"] | None
+
+
+class FileShown(Answered):
+    """An attachment, without its content."""
+
+    attachment_id: UUID
+    filename: str
+    media_type: str
+    size: int = Field(description="bytes")
+    sha256: str
+    inline: bool
+
+
+class MessageShown(Answered):
+    """One message of the conversation; an erased person's texts read "erased"."""
+
+    version: int
+    at: datetime
+    kind: Literal["customer", "automatic", "reply", "note"]
+    author: Actor
+    text: str
+    reply: str | None = Field(None, description="text without quotes, where that differs")
+    received_at: datetime | None = None
+    mail_kind: MessageKind | None = None
+    truncated: bool = Field(default=False, description="text is an excerpt, the whole is an object")
+    attachments: list[FileShown] = []
+    mentions: list[UUID] = []
+    problems: list[str] = []
+
+
+class Card(TicketState):
+    """A ticket with its conversation, in the order of commits."""
+
+    subject: str
+    line: Line
+    customer: Customer
+    link: Link | None
+    moves: list[Stage] = Field(description="where the caller may move it")
+    messages: list[MessageShown]
+
+
+class CauseShown(Answered):
+    """The story that a fact belongs to, and the event or command that it follows from."""
+
+    correlation_id: UUID
+    causation_id: UUID | None
+
+
+class FactShown(Answered):
+    """What happened: who, what, when, and what caused it; without personal texts."""
+
+    version: int
+    type: str
+    at: datetime
+    actor: Actor
+    cause: CauseShown
+    data: dict[str, Any]
+
+
+class History(Answered):
+    """A ticket as it was, and the facts that made it so."""
+
+    state: TicketState
+    events: list[FactShown]
+
+
+class SetAsideShown(Answered):
+    """A message that made no ticket."""
+
+    source_key: str
+    contact_id: UUID
+    received_at: datetime
+    reason: str
+    set_aside_at: datetime
+
+
+class SetAsidePage(Answered):
+    """Newest first; `next` is the cursor of the following page."""
+
+    items: list[SetAsideShown]
+    next: str | None
+
+
+class ArrivedShown(Answered):
+    """What came to the ticket after the version that the operator had read."""
+
+    version: int
+    type: str
+    at: datetime
+
+
+class Replied(Answered):
+    """An accepted reply; `stage` is where the ticket is now."""
+
+    reply_id: UUID
+    version: int
+    stage: Stage
+    arrived_since: list[ArrivedShown]
+
+
+class Noted(Answered):
+    """An accepted note."""
+
+    note_id: UUID
+    version: int
+
+
+class Moved(Answered):
+    """The stage as it is now."""
+
+    version: int
+    stage: Stage
+
+
+class Prioritised(Answered):
+    """The priority as it is now."""
+
+    version: int
+    priority: Priority

@@ -1,0 +1,92 @@
+"""Refusals as problem details: one status for each, sentences in the caller's language."""
+
+from typing import Final
+
+from deskline_chassis.http import RETRY_AFTER_SECONDS, Problem
+from deskline_tickets.domain.refusals import Refusal, StaleVersion
+from deskline_tickets.handlers.commands import CommandRefused, as_members
+
+STATUSES: Final[dict[str, int]] = {
+    "ticket_unknown": 404,
+    "stale_version": 412,
+    "illegal_move": 409,
+    "missing_requirement": 422,
+    "ticket_ended": 409,
+    "person_erased": 409,
+    "not_permitted": 403,
+    "text_too_long": 413,
+    "not_then": 404,
+    "key_reused": 422,
+}
+
+# (English, Russian)
+TITLES: Final[dict[str, tuple[str, str]]] = {
+    "ticket_unknown": ("There is no such ticket", "Обращение не найдено"),
+    "stale_version": ("The ticket has changed", "Обращение изменилось"),
+    "illegal_move": ("There is no such move", "Такого перехода нет"),
+    "missing_requirement": ("Something is missing", "Не хватает данных"),
+    "ticket_ended": ("The ticket takes no such command", "Обращение этого не принимает"),
+    "person_erased": ("The person was erased", "Данные человека удалены"),
+    "not_permitted": ("Not permitted", "Нет прав"),
+    "text_too_long": ("The text is too long", "Текст слишком длинный"),
+    "not_then": ("The ticket was not so then", "Такого состояния не было"),
+    "key_reused": ("The Idempotency-Key was used before", "Ключ идемпотентности уже использован"),
+}
+
+
+def speaks_russian(accept_language: str | None) -> bool:
+    """Whether Russian is preferred to English (RFC 9110, 12.5.4)."""
+    weights = {"ru": 0.0, "en": 0.0}
+    for part in (accept_language or "")[:200].split(","):
+        tag, _, rest = part.strip().partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        if language in weights:
+            weights[language] = max(weights[language], _weight(rest))
+    return weights["ru"] > weights["en"]
+
+
+def _weight(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0
+
+
+def refusal_problem(refusal: Refusal, accept_language: str | None) -> Problem:
+    """A refusal by itself."""
+    russian = speaks_russian(accept_language)
+    return Problem(
+        STATUSES[refusal.code],
+        refusal.code,
+        TITLES[refusal.code][russian],
+        refusal.russian if russian else str(refusal),
+        headers={"Content-Language": "ru" if russian else "en"},
+        **refusal.details(),
+    )
+
+
+def command_problem(refused: CommandRefused, accept_language: str | None) -> Problem:
+    """A refused command; a stale one is answered with the current state and its ETag."""
+    problem = refusal_problem(refused.refusal, accept_language)
+    if isinstance(refused.refusal, StaleVersion) and refused.ticket is not None:
+        problem.members["current"] = as_members(refused.ticket)
+        problem.headers = {**(problem.headers or {}), "ETag": etag(refused.ticket.version)}
+    return problem
+
+
+def etag(version: int) -> str:
+    """A version as a strong validator."""
+    return f'"{version}"'
+
+
+def busy_problem() -> Problem:
+    """Something that heals by itself."""
+    return Problem(
+        503,
+        "try_again",
+        "The service can't do that at this moment; try again",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )

@@ -1,0 +1,185 @@
+"""The routes: HTTP becomes a command or a query, what comes back becomes HTTP; nothing is decided here."""
+
+import hashlib
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import uuid_utils.compat
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from pydantic import BaseModel
+
+from deskline_chassis.event_log import Cause, EventLog, SequenceTakenError
+from deskline_chassis.http import Problem
+from deskline_chassis.identity import Identity, require_identity
+from deskline_chassis.personal_data import MissingKeyError
+from deskline_chassis.postgres import Database
+from deskline_chassis.telemetry import traceparent_of_current
+from deskline_tickets import queries
+from deskline_tickets.answers import Card, History, Moved, Noted, Prioritised, Replied, SetAsidePage
+from deskline_tickets.api.bodies import (
+    HistoryQuery,
+    NoteBody,
+    PageQuery,
+    PriorityBody,
+    ReplyBody,
+    StageBody,
+    expected_version,
+    idempotency_key,
+    no_query,
+)
+from deskline_tickets.api.refusals import busy_problem, command_problem, etag, refusal_problem
+from deskline_tickets.domain.ids import command_id_of
+from deskline_tickets.domain.refusals import NotPermitted, NotThen, TicketUnknown
+from deskline_tickets.handlers import commands
+from deskline_tickets.handlers.commands import CommandRefused
+from deskline_tickets.ports import Answer, Asked, OpenDesk
+
+READERS: Final = frozenset({"operator", "lead", "admin"})
+
+Language = Annotated[str | None, Header(alias="Accept-Language")]
+Key = Annotated[str, Depends(idempotency_key)]
+Expected = Annotated[int, Depends(expected_version)]
+
+
+def require_staff(
+    identity: Annotated[Identity, Depends(require_identity)], accept_language: Language = None
+) -> Identity:
+    """Whoever works with tickets; a Problem with 403 for anybody else."""
+    if identity.roles.isdisjoint(READERS):
+        raise refusal_problem(NotPermitted("see tickets", tuple(sorted(READERS))), accept_language)
+    return identity
+
+
+Staff = Annotated[Identity, Depends(require_staff)]
+
+
+class Caller:
+    """Who gives a command, under which key and on which path."""
+
+    def __init__(self, request: Request, staff: Staff, key: Key) -> None:
+        self._staff = staff
+        self._key = key
+        self._action = f"{request.method} {request.url.path}"
+
+    def asked(self, body: BaseModel) -> Asked:
+        """The command as it will be known when it comes again."""
+        command_id = command_id_of(self._staff.actor_id, self._key)
+        return Asked(
+            actor_id=self._staff.actor_id,
+            roles=self._staff.roles,
+            key=self._key,
+            action=self._action,
+            body_hash=hashlib.sha256(body.model_dump_json().encode()).digest(),
+            cause=Cause(command_id, command_id, traceparent_of_current()),
+        )
+
+
+Calling = Annotated[Caller, Depends()]
+
+
+def add_routes(app: FastAPI, database: Database, log: EventLog, open_desk: OpenDesk) -> None:
+    """Put the routes of tickets on the application."""
+    app.add_exception_handler(SequenceTakenError, _on_busy)
+    app.add_exception_handler(MissingKeyError, _on_busy)
+    app.add_exception_handler(CommandRefused, _on_refused)
+    app.include_router(_reads(database, log))
+    app.include_router(_commands(open_desk))
+
+
+def _reads(database: Database, log: EventLog) -> APIRouter:
+    router = APIRouter(prefix="/v1")
+
+    @router.get("/tickets/{ticket_id}", dependencies=[Depends(no_query)])
+    def read_card(ticket_id: UUID, staff: Staff, response: Response, language: Language = None) -> Card:
+        with database.transaction() as connection:
+            found = queries.card(connection, log, ticket_id, staff.roles)
+        if found is None:
+            raise refusal_problem(TicketUnknown(), language)
+        response.headers["ETag"] = etag(found.version)
+        _keep_private(response)
+        return found
+
+    @router.get("/tickets/{ticket_id}/history")
+    def read_history(
+        ticket_id: UUID,
+        asked: Annotated[HistoryQuery, Query()],
+        _staff: Staff,
+        response: Response,
+        language: Language = None,
+    ) -> History:
+        with database.transaction() as connection:
+            found = queries.history(connection, log, ticket_id, asked.version, asked.at)
+        if found is None:
+            raise refusal_problem(TicketUnknown() if asked.is_whole else NotThen(), language)
+        _keep_private(response)
+        return found
+
+    @router.get("/lines/{line_id}/set-aside")
+    def read_set_aside(
+        line_id: UUID, page: Annotated[PageQuery, Query()], _staff: Staff, response: Response
+    ) -> SetAsidePage:
+        try:
+            with database.transaction() as connection:
+                found = queries.set_aside(connection, line_id, page.cursor, page.limit)
+        except queries.BadCursorError as error:
+            raise Problem(400, "bad_cursor", "The cursor is not one of ours", str(error)) from None
+        _keep_private(response)
+        return found
+
+    return router
+
+
+def _commands(open_desk: OpenDesk) -> APIRouter:
+    router = APIRouter(prefix="/v1/tickets/{ticket_id}", dependencies=[Depends(no_query)])
+
+    @router.post("/replies", status_code=201)
+    def reply(ticket_id: UUID, caller: Calling, body: ReplyBody, response: Response) -> Replied:
+        given = commands.Reply(reply_id=_new_id(), **body.model_dump())
+        answer = commands.reply_to_customer(open_desk, caller.asked(body), ticket_id, given)
+        return Replied.model_validate(_told(answer, response))
+
+    @router.post("/notes", status_code=201)
+    def note(ticket_id: UUID, caller: Calling, body: NoteBody, response: Response) -> Noted:
+        given = commands.Note(note_id=_new_id(), text=body.text, mentions=tuple(body.mentions))
+        answer = commands.add_note(open_desk, caller.asked(body), ticket_id, given)
+        return Noted.model_validate(_told(answer, response))
+
+    @router.post("/stage")
+    def stage(
+        ticket_id: UUID, caller: Calling, expected: Expected, body: StageBody, response: Response
+    ) -> Moved:
+        move = commands.StageMove(expected_version=expected, **body.model_dump())
+        answer = commands.change_stage(open_desk, caller.asked(body), ticket_id, move)
+        return Moved.model_validate(_told(answer, response))
+
+    @router.post("/priority")
+    def priority(
+        ticket_id: UUID, caller: Calling, expected: Expected, body: PriorityBody, response: Response
+    ) -> Prioritised:
+        answer = commands.change_priority(open_desk, caller.asked(body), ticket_id, body.priority, expected)
+        return Prioritised.model_validate(_told(answer, response))
+
+    return router
+
+
+def _told(answer: Answer, response: Response) -> dict[str, Any]:
+    response.status_code = answer.status
+    response.headers["ETag"] = etag(answer.body["version"])
+    return answer.body
+
+
+def _new_id() -> UUID:
+    return uuid_utils.compat.uuid7()
+
+
+def _keep_private(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
+
+
+async def _on_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CommandRefused)  # noqa: S101 -- the handler of that class
+    return command_problem(error, request.headers.get("Accept-Language")).response()
+
+
+async def _on_busy(_request: Request, _error: Exception) -> Response:
+    return busy_problem().response()

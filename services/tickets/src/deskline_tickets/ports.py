@@ -1,0 +1,124 @@
+"""What handlers need of the world: a desk, which is tickets and their look-ups inside one transaction."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from deskline_chassis.event_log import Cause
+from deskline_events.facts import Fact
+from deskline_tickets.domain.ticket import Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a batch of messages asks for."""
+
+    line_ids: Collection[UUID]
+    source_keys: Collection[str]
+    message_ids: Collection[bytes]
+    numbers: Collection[int]
+    ticket_ids: Collection[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is there of it: streams by source key, tickets by id, their ids by Message-ID and by number."""
+
+    sources: dict[str, UUID]
+    tickets: dict[UUID, Ticket]
+    message_ids: dict[bytes, UUID]
+    numbers: dict[int, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Facts that follow `version` of a stream, and the ticket as it was before them."""
+
+    stream: UUID
+    version: int
+    facts: tuple[Fact, ...]
+    cause: Cause
+    before: Ticket | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """That a message went to a stream; the hash only where its Message-ID is to lead there as well."""
+
+    source_key: str
+    stream: UUID
+    line_id: UUID
+    message_id_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who gives a command, in what words: enough to know it when it comes again."""
+
+    actor_id: UUID
+    roles: frozenset[str]
+    key: str
+    action: str
+    body_hash: bytes
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command was answered; JSON types without personal data, as it is kept."""
+
+    status: int
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What came to a ticket, without its words."""
+
+    version: int
+    type: str
+    at: datetime
+
+
+class Desk(Protocol):
+    """One transaction: warm without locks, lock, then look and save; what was read before is but a hint."""
+
+    def warm(self, wanted: Wanted) -> None:
+        """Load what a decision will probably need, so that little is left to do under the lock."""
+
+    def lock(self) -> None:
+        """Take the log's lock, to the end of the transaction."""
+
+    def find(self, wanted: Wanted) -> Found:
+        """What there is, as of now."""
+
+    def ticket(self, ticket_id: UUID) -> Ticket | None:
+        """A ticket, as of now."""
+
+    def now(self) -> datetime:
+        """The database's clock."""
+
+    def erased_among(self, persons: Collection[UUID]) -> frozenset[UUID]:
+        """Those whose key was destroyed."""
+
+    def take_numbers(self, count: int) -> list[int]:
+        """New ticket numbers."""
+
+    def arrived(self, ticket_id: UUID, after: int, up_to: int) -> list[Arrived]:
+        """What came to a ticket between two versions."""
+
+    def save(self, changes: Sequence[Change], arrivals: Sequence[Arrival] = ()) -> Mapping[UUID, int]:
+        """Append facts and their rows; versions by stream. Raises SequenceTakenError, PersonErasedError."""
+
+    def answered(self, asked: Asked) -> Answer | None:
+        """What this command was answered before; raises KeyReused where the key had other words."""
+
+    def remember(self, asked: Asked, answer: Answer, now: datetime) -> None:
+        """Keep the answer for whoever asks again."""
+
+
+OpenDesk = Callable[[], AbstractContextManager[Desk]]
+"""A desk in a transaction of its own, committed at the end."""

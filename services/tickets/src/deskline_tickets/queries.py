@@ -1,0 +1,248 @@
+"""What is asked of tickets: the card, the history, the messages that made no ticket."""
+
+import base64
+import binascii
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from eventsourcing.persistence import EventStore
+from pydantic_core import from_json, to_json
+
+from deskline_chassis.event_log import EventLog
+from deskline_chassis.postgres import Conn
+from deskline_events.facts import Fact
+from deskline_events.personal import personal_paths
+from deskline_events.tickets import Actor, CustomerMessage
+from deskline_tickets.adapters.event_store import FactMapper, JoinedRecorder, TicketEvent, persons_of
+from deskline_tickets.answers import (
+    Card,
+    CauseShown,
+    FactShown,
+    FileShown,
+    History,
+    MessageShown,
+    SetAsidePage,
+    SetAsideShown,
+    TicketState,
+)
+from deskline_tickets.domain.events import (
+    AutomaticMessageAdded,
+    CustomerReplied,
+    NoteAdded,
+    OperatorReplied,
+    TicketOpened,
+)
+from deskline_tickets.domain.stages import legal_moves, standing
+from deskline_tickets.domain.ticket import Ticket, evolve
+
+CURSOR_LONGEST: Final = 200
+
+
+class BadCursorError(ValueError):
+    """A cursor that no page gave out."""
+
+    safe_message = True
+
+
+def card(connection: Conn, log: EventLog, ticket_id: UUID, roles: Collection[str]) -> Card | None:
+    """The ticket with its texts opened; None where there is none. Raises MissingKeyError, SealError."""
+    rows = JoinedRecorder(connection, log).select_events(ticket_id)
+    keys = log.keys.load(connection, {person for row in rows for person in persons_of(row)})
+    mapper = FactMapper(keys)
+    events: list[TicketEvent] = [mapper.to_domain_event(row) for row in rows]
+    ticket = project(events)
+    if ticket is None:
+        return None
+    opening = next(event.fact for event in events if isinstance(event.fact, TicketOpened))
+    # What a person may do depends on their roles alone, not on who they are.
+    who = standing(Actor(kind="operator"), roles)
+    return Card(
+        **_state(ticket).model_dump(),
+        subject=opening.subject,
+        line=opening.line,
+        customer=opening.customer,
+        link=opening.link,
+        moves=list(legal_moves(ticket.stage, who)),
+        messages=[shown for event in events if (shown := _message(event)) is not None],
+    )
+
+
+def history(
+    connection: Conn, log: EventLog, ticket_id: UUID, version: int | None, at: datetime | None
+) -> History | None:
+    """The ticket as it was at a version or moment, replayed; None where it wasn't there or so far then."""
+    store: EventStore[UUID] = EventStore(FactMapper(), JoinedRecorder(connection, log))
+    found: Iterable[Any] = store.get(ticket_id, lte=version)
+    events: list[TicketEvent] = [event for event in found if at is None or event.time <= at]
+    ticket = project(events)
+    if ticket is None or (version is not None and ticket.version != version):
+        return None
+    return History(state=_state(ticket), events=[_fact(event) for event in events])
+
+
+def project(events: Iterable[TicketEvent]) -> Ticket | None:
+    """The ticket that these events make."""
+    ticket: Ticket | None = None
+    for event in events:
+        ticket = evolve(
+            ticket,
+            event.fact,
+            ticket_id=event.originator_id,
+            version=event.originator_version,
+            time=event.time,
+        )
+    return ticket
+
+
+def set_aside(connection: Conn, line_id: UUID, cursor: str | None, limit: int) -> SetAsidePage:
+    """The messages of a line that made no ticket, newest first. Raises BadCursorError."""
+    received_at, stream = (None, None) if cursor is None else _read_cursor(cursor)
+    rows = connection.execute(
+        "SELECT source_key, contact_id, received_at, reason, set_aside_at, stream FROM set_aside"
+        " WHERE line_id = %(line)s AND (%(at)s::timestamptz IS NULL"
+        " OR (received_at, stream) < (%(at)s::timestamptz, %(stream)s::uuid))"
+        " ORDER BY received_at DESC, stream DESC LIMIT %(limit)s",
+        {"line": line_id, "at": received_at, "stream": stream, "limit": limit + 1},
+    ).fetchall()
+    shown = rows[:limit]
+    return SetAsidePage(
+        items=[
+            SetAsideShown(
+                source_key=key, contact_id=contact, received_at=at, reason=reason, set_aside_at=when
+            )
+            for key, contact, at, reason, when, _ in shown
+        ],
+        next=_cursor(shown[-1][2], shown[-1][5]) if len(rows) > limit else None,
+    )
+
+
+def _cursor(received_at: datetime, stream: UUID) -> str:
+    return base64.urlsafe_b64encode(to_json([received_at.isoformat(), str(stream)])).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        if len(cursor) > CURSOR_LONGEST:
+            raise BadCursorError
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        received_at, stream = from_json(text)
+        moment = datetime.fromisoformat(received_at)
+        if moment.tzinfo is None:
+            raise BadCursorError
+        return moment, UUID(stream)
+    except (ValueError, TypeError, AttributeError, binascii.Error):
+        raise BadCursorError("this cursor was given out by no page") from None
+
+
+def _state(ticket: Ticket) -> TicketState:
+    return TicketState(
+        ticket_id=ticket.id,
+        number=ticket.number,
+        line_id=ticket.line_id,
+        contact_id=ticket.contact_id,
+        participants=sorted(ticket.participants),
+        version=ticket.version,
+        stage=ticket.stage,
+        priority=ticket.priority,
+        level=ticket.level,
+        cycle=ticket.cycle,
+        assignment_no=ticket.assignment_no,
+        opened_at=ticket.opened_at,
+        resolved_at=ticket.resolved_at,
+        closed_at=ticket.closed_at,
+        until=ticket.until,
+        closing_reason=ticket.closing_reason,
+        first_human_reply_at=ticket.first_human_reply_at,
+        last_speaker=ticket.last_speaker,
+    )
+
+
+def _message(event: TicketEvent) -> MessageShown | None:
+    match event.fact:
+        case TicketOpened(message=message) | CustomerReplied(message=message):
+            return _customers(event, "automatic" if message.kind != "human" else "customer", message)
+        case AutomaticMessageAdded(message=message):
+            return _customers(event, "automatic", message)
+        case OperatorReplied(text=text):
+            return MessageShown(
+                version=event.originator_version, at=event.time, kind="reply", author=_actor(event), text=text
+            )
+        case NoteAdded(text=text, mentions=mentions):
+            return MessageShown(
+                version=event.originator_version,
+                at=event.time,
+                kind="note",
+                author=_actor(event),
+                text=text,
+                mentions=list(mentions),
+            )
+    return None
+
+
+def _customers(event: TicketEvent, kind: Any, message: CustomerMessage) -> MessageShown:
+    return MessageShown(
+        version=event.originator_version,
+        at=event.time,
+        kind=kind,
+        author=_actor(event),
+        text=message.text,
+        reply=message.reply,
+        received_at=message.received_at,
+        mail_kind=message.kind,
+        truncated=message.text_object is not None,
+        attachments=[
+            FileShown(
+                attachment_id=one.attachment_id,
+                filename=one.filename,
+                media_type=one.media_type,
+                size=one.content.size,
+                sha256=one.content.sha256,
+                inline=one.inline,
+            )
+            for one in message.attachments
+        ],
+        problems=list(message.problems),
+    )
+
+
+def _actor(event: TicketEvent) -> Actor:
+    match event.fact:
+        case OperatorReplied(operator_id=operator_id) | NoteAdded(operator_id=operator_id):
+            return Actor(kind="operator", id=operator_id)
+        case TicketOpened(contact_id=contact_id) | CustomerReplied(contact_id=contact_id):
+            return Actor(kind="contact", id=contact_id)
+        case AutomaticMessageAdded(contact_id=contact_id):
+            return Actor(kind="contact", id=contact_id)
+    actor = getattr(event.fact, "actor", None)
+    return actor if isinstance(actor, Actor) else Actor(kind="system")
+
+
+def _fact(event: TicketEvent) -> FactShown:
+    return FactShown(
+        version=event.originator_version,
+        type=event.type,
+        at=event.time,
+        actor=_actor(event),
+        cause=CauseShown(correlation_id=event.cause.correlation_id, causation_id=event.cause.causation_id),
+        data=_impersonal(event.fact),
+    )
+
+
+def _impersonal(fact: Fact) -> dict[str, Any]:
+    data = fact.model_dump(mode="json", exclude={"reply_token"})
+    for path, _of in personal_paths(type(fact)):
+        _drop(data, path)
+    return data
+
+
+def _drop(node: Any, path: Sequence[str]) -> None:
+    name, rest = path[0], path[1:]
+    if name == "*":
+        for item in node:
+            _drop(item, rest)
+    elif not rest:
+        node.pop(name, None)
+    elif node.get(name) is not None:
+        _drop(node[name], rest)

@@ -1,0 +1,243 @@
+"""The two services as real processes over real servers, load on them, and how to see that they are at rest."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+
+from deskline_chassis.identity import generate_keys
+from deskline_chassis.migrate import migrate
+from deskline_local import ports
+from deskline_local.process import Child, tail
+from deskline_local.stack import ServiceDatabase, Stack
+from tests.backbone.checker import Findings, System, check, rows
+
+HERE = Path(__file__).parent
+PARTITIONS = 3
+STREAMS = 40
+FOLLOWER_TABLES = """
+CREATE TABLE applied (
+  place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, stream uuid NOT NULL, sequence bigint NOT NULL,
+  event uuid NOT NULL, count bigint NOT NULL, chain text NOT NULL, name text NOT NULL
+);
+COMMENT ON TABLE applied IS 'truth: one row for each application, unconstrained so that a second one shows';
+CREATE TABLE folds (stream uuid PRIMARY KEY, count bigint NOT NULL, chain text NOT NULL);
+COMMENT ON TABLE folds IS 'truth: a fold over each stream';
+"""
+
+
+def wait_for(what: str, condition: Callable[[], object], seconds: float = 60.0) -> Any:
+    """The condition's first true answer; fails with `what` when none came in time."""
+    deadline, pause = time.monotonic() + seconds, threading.Event()
+    while True:
+        with contextlib.suppress(psycopg.OperationalError, httpx.HTTPError):
+            if answer := condition():
+                return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:.0f} s: {what}")
+        pause.wait(0.05)
+
+
+class Process:
+    """A writer or a follower."""
+
+    def __init__(self, script: str, environment: dict[str, str], log: Path) -> None:
+        self.port = ports.choose(set())
+        self.name = environment["DESKLINE_INSTANCE"]
+        self.log = log
+        owner = {"writer.py": "INTAKE", "follower.py": "TICKETS"}[script]
+        self._environment = environment | {f"DESKLINE_{owner}_HTTP_PORT": str(self.port)}
+        self._command = [sys.executable, str(HERE / script), "serve"]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._asked = 0.0
+        self.child = self._spawn()
+
+    def _spawn(self) -> Child:
+        return Child(self.name, self._command, self.log, env={**os.environ, **self._environment})
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def figure(self, name: str) -> float:
+        """A metric's sum over its labels."""
+        lines = httpx.get(f"{self.url}/metrics", timeout=2).text.splitlines()
+        found = [line for line in lines if line.startswith((f"{name} ", f"{name}{{"))]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    def restart(self) -> None:
+        """SIGKILL, and a new process in its place."""
+        self.child.kill()
+        self.child = self._spawn()
+
+    def stop(self) -> None:
+        """SIGTERM; see `ended_after`."""
+        self._asked = time.monotonic()
+        self.child.send(signal.SIGTERM)
+
+    def ended_after(self) -> float:
+        """Seconds from the signal until it had ended; 15 where it hadn't."""
+        return time.monotonic() - self._asked if self.child.wait(15) else 15.0
+
+    def told(self) -> str:
+        return tail(self.log, 400)
+
+
+class Load(threading.Thread):
+    """Writes to the writers until told to stop; knows what was acknowledged."""
+
+    def __init__(self, writers: list[Process], streams: int) -> None:
+        super().__init__(daemon=True)
+        self.acknowledged: set[tuple[str, int]] = set()
+        self.unknown = 0
+        self._writers = writers
+        self._streams = [str(uuid4()) for _ in range(streams)]
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        number = 0
+        with httpx.Client(timeout=15) as client:
+            while not self._end.wait(0.01):
+                number += 1
+                chosen = [secrets.choice(self._streams) for _ in range(12)]
+                body = [{"stream": stream, "word": f"слово{number}x{n}"} for n, stream in enumerate(chosen)]
+                try:
+                    answer = client.post(f"{self._writers[number % len(self._writers)].url}/facts", json=body)
+                    answer.raise_for_status()
+                except httpx.HTTPError:
+                    self.unknown += 1
+                    self._end.wait(0.1)
+                else:
+                    self.acknowledged |= {(stream, sequence) for stream, sequence in answer.json()}
+
+    def reach(self, more: int, seconds: float = 60.0) -> None:
+        """Until so many more events were acknowledged."""
+        wanted = len(self.acknowledged) + more
+        wait_for(f"{more} more writes", lambda: len(self.acknowledged) >= wanted, seconds)
+
+    def stop(self) -> None:
+        self._end.set()
+        self.join(30)
+        assert not self.is_alive()
+
+
+class Deployment:
+    """Databases, topics, writers and followers of one test."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack = stack
+        self._folder = folder
+        self.prefix = f"b{secrets.token_hex(4)}."
+        self._key = secrets.token_bytes(32)
+        self.writer_database = self._database("intake", "")
+        self.follower_database = self._database("tickets", FOLLOWER_TABLES)
+        self.writers: list[Process] = []
+        self.followers: list[Process] = []
+        self.loads: list[Load] = []
+        self.sound = True
+        self._public = generate_keys()[1]
+
+    def _database(self, owner: str, tables: str) -> ServiceDatabase:
+        name = f"{owner}_{self.prefix[1:-1]}"
+        made = self.stack.create_service_database(owner, database=name)
+        with psycopg.connect(made.owner_url) as connection:
+            connection.execute(tables)
+        migrate(made.owner_url, "deskline_events", f"{name}_runtime", f"{name}_readonly")
+        return made
+
+    @property
+    def system(self) -> System:
+        return System(
+            self.stack.bootstrap,
+            self.prefix,
+            self.writer_database.owner_url,
+            self.follower_database.owner_url,
+            self._key,
+        )
+
+    def _environment(self, instance: str) -> dict[str, str]:
+        return {
+            "DESKLINE_KAFKA": self.stack.bootstrap,
+            "DESKLINE_TOPIC_PREFIX": self.prefix,
+            "DESKLINE_PARTITIONS": str(PARTITIONS),
+            "DESKLINE_INSTANCE": instance,
+            "DESKLINE_KEY_ENCRYPTION_KEY": base64.b64encode(self._key).decode(),
+            "DESKLINE_IDENTITY_PUBLIC_KEY": self._public,
+            "DESKLINE_INTAKE_DATABASE_URL": self.writer_database.runtime_url,
+            "DESKLINE_TICKETS_DATABASE_URL": self.follower_database.runtime_url,
+        }
+
+    def start(self) -> None:
+        """Start two of each and wait until all are ready."""
+        self.sound = False
+        self.loads = []
+        for script, processes in (("writer.py", self.writers), ("follower.py", self.followers)):
+            for number in range(len(processes), 2):
+                instance = f"{script.removesuffix('.py')}-{number}"
+                log = self._folder / f"{instance}.log"
+                processes.append(Process(script, self._environment(instance), log))
+        for process in self.processes:
+            wait_for(f"{process.name} ready", process.ready)
+
+    @property
+    def processes(self) -> list[Process]:
+        return [*self.writers, *self.followers]
+
+    def load(self, *writers: Process) -> Load:
+        """Begin to write; through all writers where none is named."""
+        load = Load(list(writers) or self.writers, STREAMS)
+        self.loads.append(load)
+        load.start()
+        return load
+
+    def _outcome(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        statement = "SELECT (SELECT count(*) FROM events), coalesce(max(id), 0), (SELECT position FROM relay) FROM events"
+        wrote = rows(self.writer_database.owner_url, statement)[0]
+        followed = rows(self.follower_database.owner_url, statement)[0]
+        return wrote, followed
+
+    def at_rest(self) -> bool:
+        """Everything that was written is announced, applied and answered by an announced event."""
+        (wrote, last, position), (followed, own_last, own_position) = self._outcome()
+        return wrote == followed and last == position and own_last == own_position
+
+    def settle(self, seconds: float = 60.0) -> Findings:
+        """Stop the load, wait for rest, look at everything; fails with what is wrong."""
+        for load in self.loads:
+            load.stop()
+        try:
+            wait_for("everything announced and applied", self.at_rest, seconds)
+        except AssertionError as late:
+            findings = self._look()
+            raise AssertionError(f"{late}: {self._outcome()} {findings.wrong[:20]}") from None
+        findings = self._look()
+        assert not findings.wrong, findings.wrong[:20]
+        self.sound = True
+        return findings
+
+    def _look(self) -> Findings:
+        acknowledged = {place for load in self.loads for place in load.acknowledged}
+        return asyncio.run(check(self.system, acknowledged))
+
+    def writer_row(self, column: str) -> Any:
+        return rows(self.writer_database.owner_url, f"SELECT {column} FROM relay")[0][0]
+
+    def end(self) -> None:
+        for load in self.loads:
+            load.stop()
+        for process in self.processes:
+            process.child.kill()
