@@ -104,9 +104,15 @@ def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
 async def check(system: System, acknowledged: set[tuple[str, int]]) -> Findings:
     """Look at everything, after the system came to rest."""
     findings = Findings()
-    names = {name: f"{system.prefix}deskline.{name}" for name in ("intake.events", "intake.keys", "tickets.events")}
+    names = {
+        name: f"{system.prefix}deskline.{name}" for name in ("intake.events", "intake.keys", "tickets.events")
+    }
     topics = dict(
-        zip(names, await asyncio.gather(*(read_topic(system.bootstrap, t) for t in names.values())), strict=True)
+        zip(
+            names,
+            await asyncio.gather(*(read_topic(system.bootstrap, t) for t in names.values())),
+            strict=True,
+        )
     )
     written = _check_topic(findings, topics["intake.events"], system.writer_url, "intake")
     noted = _check_topic(findings, topics["tickets.events"], system.follower_url, "tickets")
@@ -157,7 +163,8 @@ def _check_topic(
             findings.wrong.append(f"{owner} {place}: on the topic and not in the store")
         else:
             findings.expect(
-                stored[place] == (one.headers["ce_type"], one.value), f"{owner} {place}: differs from the store"
+                stored[place] == (one.headers["ce_type"], one.value),
+                f"{owner} {place}: differs from the store",
             )
     return places
 
@@ -196,12 +203,15 @@ def _check_applied(
             if one is None:
                 break
             name = _open(one, "name", keys)
-            findings.expect(_open(one, "address", keys) == f"{name}@example.org", f"{stream}: another address")
+            findings.expect(
+                _open(one, "address", keys) == f"{name}@example.org", f"{stream}: another address"
+            )
             chain = hashlib.sha256(f"{chain}|{one.headers['ce_id']}|{name}".encode()).hexdigest()
             expected.append((sequence, one.headers["ce_id"], sequence, chain, name))
         got = [(sequence, str(event), *rest) for sequence, event, *rest in applied.get(stream, ())]
         findings.expect(
-            got == expected, f"{stream}: applied {[row[0] for row in got]}, written {list(range(1, count + 1))}"
+            got == expected,
+            f"{stream}: applied {[row[0] for row in got]}, written {list(range(1, count + 1))}",
         )
     for table in ("waiting_records", "parked_records"):
         left = rows(url, f"SELECT count(*) FROM {table}")[0][0]

@@ -1,4 +1,4 @@
-"""One stack that stays whole for the session, and one that tests may break."""
+"""A stack of its own, which the tests may break, and the two services on it, started once."""
 
 import sys
 from collections.abc import Iterator
@@ -9,18 +9,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the checker is a module beside the tests
 
 from deskline_local.stack import Stack, open_stack
-from deskline_local.testing import session_stack, stop_session_stack
 from tests.backbone.system import Deployment
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[Stack]:
-    yield session_stack()
-    stop_session_stack()
-
-
-@pytest.fixture(scope="session")
-def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with open_stack(tmp_path_factory.mktemp("breakable"), "processes") as running:
         yield running
         running.kafka.kill()  # nothing of it is wanted any more
@@ -36,6 +29,7 @@ class _Kept:
         self._deployment: Deployment | None = None
 
     def started(self) -> Deployment:
+        self._stack.start()
         if self._deployment is not None and not self._deployment.sound:
             self.end()
         if self._deployment is None:
@@ -50,27 +44,13 @@ class _Kept:
 
 
 @pytest.fixture(scope="session")
-def kept_whole(shared: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Kept]:
-    kept = _Kept(shared, tmp_path_factory)
-    yield kept
-    kept.end()
-
-
-@pytest.fixture(scope="session")
-def kept_fragile(breakable: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Kept]:
-    kept = _Kept(breakable, tmp_path_factory)
-    yield kept
-    kept.end()
+def kept(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Kept]:
+    keeper = _Kept(stack, tmp_path_factory)
+    yield keeper
+    keeper.end()
 
 
 @pytest.fixture
-def whole(kept_whole: _Kept) -> Deployment:
-    """Two writers over one database and two followers, whose servers are left alone."""
-    return kept_whole.started()
-
-
-@pytest.fixture
-def fragile(kept_fragile: _Kept, breakable: Stack) -> Deployment:
-    """The same, whose servers may be broken; they are up again for each test."""
-    breakable.start()
-    return kept_fragile.started()
+def whole(kept: _Kept) -> Deployment:
+    """Two writers over one database and two followers over another, all up and ready."""
+    return kept.started()

@@ -29,7 +29,9 @@ async def repeat_records(bootstrap: str, topics: list[str]) -> int:
                         if one.offset < ends[part]:
                             headers = list(one.headers)
                             sent.append(
-                                await producer.send(topic, one.value, one.key, part.partition, headers=headers)
+                                await producer.send(
+                                    topic, one.value, one.key, part.partition, headers=headers
+                                )
                             )
         await asyncio.gather(*sent)
     finally:

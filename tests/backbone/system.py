@@ -1,4 +1,4 @@
-"""The two services as real processes over real servers, load on them, and how to see that they are at rest."""
+"""The two services as real processes over real servers, load on them, and how to see them at rest."""
 
 import asyncio
 import base64
@@ -16,13 +16,13 @@ from uuid import uuid4
 
 import httpx
 import psycopg
+from tests.backbone.checker import Findings, System, check, rows
 
 from deskline_chassis.identity import generate_keys
 from deskline_chassis.migrate import migrate
 from deskline_local import ports
 from deskline_local.process import Child, tail
 from deskline_local.stack import ServiceDatabase, Stack
-from tests.backbone.checker import Findings, System, check, rows
 
 HERE = Path(__file__).parent
 PARTITIONS = 3
@@ -72,6 +72,9 @@ class Process:
             return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def red(self) -> bool:
+        return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 503
 
     def figure(self, name: str) -> float:
         """A metric's sum over its labels."""
@@ -149,6 +152,7 @@ class Deployment:
         self.followers: list[Process] = []
         self.loads: list[Load] = []
         self.sound = True
+        self.epoch_before = 0
         self._public = generate_keys()[1]
 
     def _database(self, owner: str, tables: str) -> ServiceDatabase:
@@ -192,6 +196,12 @@ class Deployment:
                 processes.append(Process(script, self._environment(instance), log))
         for process in self.processes:
             wait_for(f"{process.name} ready", process.ready)
+        self.epoch_before = self.epoch
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under which the writers announce."""
+        return int(self.writer_row("epoch"))
 
     @property
     def processes(self) -> list[Process]:
@@ -205,7 +215,7 @@ class Deployment:
         return load
 
     def _outcome(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        statement = "SELECT (SELECT count(*) FROM events), coalesce(max(id), 0), (SELECT position FROM relay) FROM events"
+        statement = "SELECT count(*), coalesce(max(id), 0), (SELECT position FROM relay) FROM events"
         wrote = rows(self.writer_database.owner_url, statement)[0]
         followed = rows(self.follower_database.owner_url, statement)[0]
         return wrote, followed
@@ -235,6 +245,10 @@ class Deployment:
 
     def writer_row(self, column: str) -> Any:
         return rows(self.writer_database.owner_url, f"SELECT {column} FROM relay")[0][0]
+
+    def passed_term(self, term: int) -> bool:
+        """Whether a relay of a later term leads."""
+        return bool(self.writer_row("term") > term)
 
     def end(self) -> None:
         for load in self.loads:

@@ -3,9 +3,9 @@
 import asyncio
 import threading
 import time
+from functools import partial
 
 import pytest
-
 from tests.backbone.checker import rows
 from tests.backbone.faults import repeat_records
 from tests.backbone.system import Deployment, Process, wait_for
@@ -49,20 +49,22 @@ def test_two_relays_of_one_log_take_turns(whole: Deployment) -> None:
         first: Process = wait_for("a leader", lambda: leader(whole.writers))
         term = whole.writer_row("term")
         first.restart()
-        wait_for("another term", lambda before=term: whole.writer_row("term") > before)
+        wait_for("another term", partial(whole.passed_term, term))
     load.reach(100)
-    assert whole.settle().epochs == {1}
+    whole.settle()
+    assert whole.epoch == whole.epoch_before
+    # Nothing was lost here, so nobody may think so and scan again.
+    assert not any("ends below" in process.told() for process in whole.followers)
 
 
 def test_members_killed_under_load_lose_and_double_nothing(whole: Deployment) -> None:
     load = whole.load()
-    for turn in range(6):
-        load.reach(100)
-        (*whole.followers, whole.writers[turn % 2])[turn % 3].restart()
-    load.reach(100)
-    for process in whole.processes:
-        wait_for(f"{process.name} ready", process.ready)
-    assert whole.settle().epochs == {1}
+    for victim in (whole.followers[0], whole.writers[0], whole.followers[1], whole.writers[1]) * 2:
+        load.reach(60)
+        victim.restart()
+    load.reach(60)
+    whole.settle()
+    assert whole.epoch == whole.epoch_before
     assert load.unknown > 0
 
 
@@ -83,7 +85,8 @@ def test_leader_stopped_past_its_lease_steps_down(whole: Deployment) -> None:
     wait_for("the old one steps down", lambda: stopped.figure("deskline_relay_leader") == 0)
     assert other.figure("deskline_relay_leader") == 1
     load.reach(50)
-    assert whole.settle().epochs == {1}
+    whole.settle()
+    assert whole.epoch == whole.epoch_before
 
 
 def test_asked_to_stop_they_end_in_order(whole: Deployment) -> None:
@@ -102,5 +105,4 @@ def test_asked_to_stop_they_end_in_order(whole: Deployment) -> None:
     wait_for("no lock is left", lambda: rows(whole.stack.database_url(), held)[0][0] == 0, 5)
     for process in whole.processes:
         process.restart()
-        wait_for(f"{process.name} ready", process.ready)
     whole.settle()

@@ -36,7 +36,10 @@ def routes(parts: Parts) -> None:
                     NewEvent(
                         one.stream,
                         ContactRegistered(
-                            contact_id=one.stream, address=f"{one.word}@example.org", name=one.word, locale="ru"
+                            contact_id=one.stream,
+                            address=f"{one.word}@example.org",
+                            name=one.word,
+                            locale="ru",
                         ),
                         Cause(story),
                     )
@@ -54,7 +57,9 @@ def routes(parts: Parts) -> None:
         parts.log.ring()
 
 
-SERVICE = Service(settings=WriterSettings, package="deskline_events", routes=routes, announces=True, owns_keys=True)
+SERVICE = Service(
+    settings=WriterSettings, package="deskline_events", routes=routes, announces=True, owns_keys=True
+)
 
 if __name__ == "__main__":
     command_line(SERVICE)()

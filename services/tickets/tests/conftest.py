@@ -39,6 +39,7 @@ from deskline_tickets.domain.ticket import Ticket
 from deskline_tickets.handlers.messages import Rules
 
 KEK = b"k" * 32
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TOKEN_KEY = b"t" * 32
 LINE = UUID(int=0x11E)
 WINDOW = timedelta(days=14)
@@ -57,7 +58,7 @@ class Customers:
 
     def keys(self, person: UUID, *, erased: bool = False) -> PersonKeys:
         if erased:
-            return PersonKeys(subject=person, erased_at=datetime.now(UTC))
+            return PersonKeys(subject=person, keys={}, erased_at=datetime.now(UTC))
         return PersonKeys(subject=person, keys={1: self.wrapped[person]})
 
 
@@ -86,7 +87,7 @@ def received(message: MessageReceived) -> Received:
     envelope = Envelope(
         identity, "/deskline/intake", message.TYPE, datetime.now(UTC), stream, 1, story, None, 1, 1
     )
-    return Received(envelope, message, Cause(story, identity, None))
+    return Received(envelope, message, Cause(story, identity, TRACE))
 
 
 class Office:
@@ -151,7 +152,7 @@ class Office:
 
     def as_owner(self, statement: str, values: Sequence[Any] = ()) -> None:
         with psycopg.connect(self.base.owner_url) as connection:
-            connection.execute(statement, values)  # type: ignore[call-overload]
+            connection.execute(statement, values)
 
     def close(self) -> None:
         self.database.close()

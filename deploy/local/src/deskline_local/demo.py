@@ -20,7 +20,7 @@ from deskline_local.story import Story
 from deskline_local.system import System
 from deskline_local.timeline import Timeline
 
-VIEWS: Final = ("open_tickets", "ticket_timeline", "daily_flow")
+VIEWS: Final = ("tickets", "ticket_events", "flow")
 MARK: Final = "demonstration"
 MEBIBYTE: Final = 1024 * 1024
 

@@ -84,7 +84,7 @@ class Story:
     def autoresponder_answers(self) -> None:
         """Is shown on ticket 1 and moves nothing."""
         self.desk.mail(mails.ANNA, mails.SUPPORT, mails.out_of_office())
-        _expect(self._message(3)["kind"] == "auto_reply", "the out-of-office reply was taken for a person's")
+        _expect(self._message(3)["kind"] == "automatic", "the out-of-office reply was taken for a person's")
         _expect(self._card()["stage"] == "new", "an automatic message moved the ticket")
 
     def three_tickets(self) -> None:

@@ -23,7 +23,6 @@ class Timeline:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="timeline", daemon=True)
         self._named: dict[str, str] = {}
-        self._numbers: dict[str, str] = {}
         self.seen: list[str] = []
 
     def start(self) -> None:
@@ -66,18 +65,19 @@ class Timeline:
     def _print(self, headers: dict[str, str]) -> None:
         owner, name = headers["ce_source"].rpartition("/")[2], headers["ce_type"].split(".")[2]
         subject, sequence = headers["ce_subject"], headers["ce_sequence"]
-        told = f"{name} {subject[:8]}/{sequence}"
+        told = f"{name} {subject[-8:]}/{sequence}"
         self._named[headers["ce_id"]] = told
         self.seen.append(name)
-        cause = self._named.get(headers.get("ce_causationid", ""), "at the door")
+        first = "a mail at the door" if owner == "intake" else "a command"
+        cause = self._named.get(headers.get("ce_causationid", ""), first)
         moment = datetime.fromisoformat(headers["ce_time"]).astimezone(UTC)
         line = Text.assemble(
             (f"{moment:%H:%M:%S.%f}"[:-3], "dim"),
             "  ",
             (f"{owner:8}", COLOURS.get(owner, "white")),
             (f"{name:22}", "bold"),
-            f"{subject[:8]}/{sequence:<3}",
+            f"{subject[-8:]}/{sequence:<3}",
             ("  ← ", "dim"),
             (cause, "dim"),
         )
-        self._console.print(line)
+        self._console.print(line, soft_wrap=True)

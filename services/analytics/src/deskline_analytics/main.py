@@ -2,7 +2,7 @@
 
 from deskline_analytics.adapters.erasing import forget_while_serving
 from deskline_analytics.adapters.serving_lock import hold_while_serving
-from deskline_analytics.api import add_routes
+from deskline_analytics.api.routes import add_routes
 from deskline_analytics.consumer import live_reader
 from deskline_analytics.rebuild import rebuild_command
 from deskline_analytics.settings import AnalyticsSettings

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deskline_analytics.api import routes
+from deskline_analytics.api.routes import routes
 from deskline_analytics.projections import MODELS
 from deskline_chassis.http import create_app
 from deskline_chassis.identity import HEADER, Identity, Verifier, sign, trust
@@ -45,7 +45,7 @@ class Door:
     def whole(self, limit: int, **filters: Any) -> list[dict[str, Any]]:
         items, cursor, pages = [], None, 0
         while cursor is not None or pages == 0:
-            more = {} if cursor is None else {"cursor": cursor}
+            more: dict[str, str] = {} if cursor is None else {"cursor": cursor}
             page = self.get("/v1/tickets", limit=limit, **filters, **more).json()
             items += page["items"]
             assert 0 < len(page["items"]) <= limit or pages == 0

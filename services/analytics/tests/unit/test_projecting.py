@@ -76,7 +76,7 @@ def interleaved(events: Events, order: list[int], streams_of: Any) -> Events:
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), seed=st.integers(0, 20))
-def test_any_interleaving_in_any_batches_gives_the_same_rows(make_story, data, seed) -> None:
+def test_any_interleaving_in_any_batches_gives_the_same_rows(make_story: Any, data: Any, seed: int) -> None:
     events = make_story(seed).live(tickets=4, events=30).events()
     expected = Memory().apply(events).state()
     order = data.draw(st.lists(st.integers(0, 50), min_size=len(events), max_size=len(events)))
@@ -88,7 +88,7 @@ def test_any_interleaving_in_any_batches_gives_the_same_rows(make_story, data, s
     assert memory.state() == expected
 
 
-def test_a_ticket_lives_through_its_stages(make_story) -> None:
+def test_a_ticket_lives_through_its_stages(make_story: Any) -> None:
     story = make_story()
     ticket_id = story.open()
     for step in ("in_progress", "resolved", "in_progress", "resolved", "closed"):
@@ -111,7 +111,7 @@ def test_a_ticket_lives_through_its_stages(make_story) -> None:
     assert [row.type for key, row in sorted(memory.timeline.items())][:2] == ["TicketOpened", "StageChanged"]
 
 
-def test_reopening_clears_what_the_resolution_set(make_story) -> None:
+def test_reopening_clears_what_the_resolution_set(make_story: Any) -> None:
     story = make_story()
     ticket_id = story.open()
     story.move(ticket_id, "resolved")
@@ -121,7 +121,7 @@ def test_reopening_clears_what_the_resolution_set(make_story) -> None:
     assert (row.resolved_at, row.closing_reason, row.open, row.reopened) == (None, None, True, 1)
 
 
-def test_a_machine_never_counts_as_the_customer(make_story) -> None:
+def test_a_machine_never_counts_as_the_customer(make_story: Any) -> None:
     story = make_story()
     ticket_id = story.open(kind="auto_reply")
     row = Memory().apply(story.events()).tickets[ticket_id]
@@ -129,7 +129,7 @@ def test_a_machine_never_counts_as_the_customer(make_story) -> None:
     assert (row.last_message_kind, row.automatic_messages) == ("automatic", 1)
 
 
-def test_messages_read_late_do_not_turn_back_the_customers_last_word(make_story) -> None:
+def test_messages_read_late_do_not_turn_back_the_customers_last_word(make_story: Any) -> None:
     story = make_story()
     ticket_id = story.open()
     story.reply(ticket_id)
@@ -141,7 +141,7 @@ def test_messages_read_late_do_not_turn_back_the_customers_last_word(make_story)
     assert (row.first_customer_at, row.last_customer_at) == (early.received_at, last)
 
 
-def test_flow_equals_a_naive_recount(make_story) -> None:
+def test_flow_equals_a_naive_recount(make_story: Any) -> None:
     story = make_story(4).live(tickets=6, events=80)
     events = story.events()
     flow = Memory().apply(events).flow
@@ -164,7 +164,7 @@ def test_flow_equals_a_naive_recount(make_story) -> None:
     )
 
 
-def test_no_personal_text_but_the_subject_is_kept(make_story) -> None:
+def test_no_personal_text_but_the_subject_is_kept(make_story: Any) -> None:
     story = make_story(2).live(tickets=5, events=60)
     memory = Memory().apply(story.events())
     assert all(story.canary in row.subject for row in memory.tickets.values())
@@ -173,7 +173,7 @@ def test_no_personal_text_but_the_subject_is_kept(make_story) -> None:
     assert story.canary not in repr(memory.state())
 
 
-def test_an_event_without_its_opening_is_refused(make_story) -> None:
+def test_an_event_without_its_opening_is_refused(make_story: Any) -> None:
     story = make_story()
     ticket_id = story.open()
     story.answer(ticket_id)

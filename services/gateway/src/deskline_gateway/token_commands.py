@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from deskline_chassis.postgres import Database
 from deskline_chassis.settings import load
 from deskline_gateway.adapters.token_table import TokenTable
-from deskline_gateway.domain.rules import Role
+from deskline_gateway.domain.rules import ROLES
 from deskline_gateway.domain.tokens import SECRET_BYTES, Scope
 from deskline_gateway.handlers import CreateToken, create_token, list_tokens, revoke_token
 from deskline_gateway.settings import GatewaySettings
@@ -32,10 +32,19 @@ def _code(text: str) -> str:
     return text
 
 
+def _roles(given: list[str]) -> list[str]:
+    for unknown in set(given) - set(ROLES):
+        raise typer.BadParameter(f"{unknown} is no role; choose from {', '.join(ROLES)}")
+    return given
+
+
 @token_commands.command("create")
 def create_command(
     *,
-    role: Annotated[list[Role], typer.Option(help="what it may do; may be given more than once")],
+    role: Annotated[
+        list[str],
+        typer.Option(help=f"what it may do, more than once for more: {', '.join(ROLES)}", callback=_roles),
+    ],
     actor: Annotated[UUID | None, typer.Option(help="whom it acts for; a new actor by default")] = None,
     days: Annotated[int, typer.Option(min=1, max=3650, help="how long it counts")] = 90,
     scope: Annotated[Scope, typer.Option(help="how far its roles reach")] = "all",
@@ -52,7 +61,7 @@ def create_command(
                 token_id=token_id,
                 secret=secrets.token_bytes(SECRET_BYTES),
                 actor_id=actor_id,
-                roles=frozenset(role),
+                roles=frozenset(one for one in ROLES if one in role),
                 scope=scope,
                 label=label,
                 days=days,

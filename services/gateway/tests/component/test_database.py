@@ -15,6 +15,7 @@ from deskline_chassis.metrics import REGISTRY
 from deskline_chassis.migrate import table_kinds
 from deskline_chassis.postgres import Database
 from deskline_chassis.runtime import Beat
+from deskline_gateway.adapters.owners import HttpOwners
 from deskline_gateway.adapters.token_cache import FRESH_SECONDS
 from deskline_gateway.adapters.token_table import TokenTable
 from deskline_gateway.domain.tokens import Token
@@ -137,9 +138,15 @@ def test_readiness_follows_the_database_and_not_the_owners(
     real: Any, database: Database, stack: Stack, until: Until
 ) -> None:
     beat, loop, stop = Beat(), asyncio.new_event_loop(), asyncio.Event()
-    watching = threading.Thread(
-        target=lambda: loop.run_until_complete(watch_upstreams(database, real.door.owners, 0.05)(beat, stop))
+    owners = HttpOwners(
+        {"tickets": real.owners["tickets"].url, "analytics": real.owners["analytics"].url}, connections=1
     )
+
+    async def watch() -> None:
+        await watch_upstreams(database, owners, 0.05)(beat, stop)
+        await owners.close()
+
+    watching = threading.Thread(target=lambda: loop.run_until_complete(watch()))
 
     def up(owner: str) -> float | None:
         return REGISTRY.get_sample_value("deskline_gateway_owner_up", {"owner": owner})

@@ -56,9 +56,7 @@ def served(environment: dict[str, str], until: Callable[..., None]) -> Iterator[
     process = subprocess.Popen([*COMMAND, "serve"], env=environment, stdout=subprocess.PIPE, text=True)
     lines: list[dict[str, Any]] = []
     assert process.stdout is not None
-    reading = threading.Thread(
-        target=lambda: [lines.append(json.loads(line)) for line in process.stdout or ()]
-    )
+    reading = threading.Thread(target=lambda: lines.extend(json.loads(line) for line in process.stdout or ()))
     reading.start()
 
     def port() -> int:

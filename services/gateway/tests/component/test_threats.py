@@ -64,14 +64,15 @@ def test_forged_token(real: Any) -> None:
 
 
 def test_expired_token_is_refused_although_it_is_remembered(real: Any, until: Callable[..., None]) -> None:
-    short = real.token(expires_at=datetime.now(UTC) + timedelta(seconds=1))
-    assert real.ask("GET", CARD, short).status_code == 200
-    until(lambda: real.ask("GET", CARD, short).status_code == 401, 2.0)
+    short = real.token(expires_at=datetime.now(UTC) + timedelta(seconds=2))
+    # The second request finds the day of use noted and is remembered.
+    assert [real.ask("GET", CARD, short).status_code for _ in range(2)] == [200, 200]
+    until(lambda: real.ask("GET", CARD, short).status_code == 401, 3.0)
 
 
 def test_revoked_token_is_refused_within_five_seconds(real: Any, until: Callable[..., None]) -> None:
     text = real.token()
-    assert real.ask("GET", CARD, text).status_code == 200
+    assert [real.ask("GET", CARD, text).status_code for _ in range(2)] == [200, 200]
     now = datetime.now(UTC)
     assert real.tokens.revoke(next(one.id for one in real.tokens.every() if one.id.hex in text), now)
     until(lambda: real.ask("GET", CARD, text).status_code == 401, 5.0)

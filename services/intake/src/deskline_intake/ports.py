@@ -36,7 +36,8 @@ class AcceptedMail:
     heavy: bool
     envelope_from: str | None
     reply_token: str | None
-    raw: bytes | bytearray
+    pieces: Sequence[bytes]
+    size: int
     traceparent: str | None
 
 

@@ -100,6 +100,8 @@ class FactShown(Answered):
 class History(Answered):
     """A ticket as it was, and the facts that made it so."""
 
+    ticket_id: UUID
+    version: int
     state: TicketState
     events: list[FactShown]
 
@@ -115,10 +117,10 @@ class SetAsideShown(Answered):
 
 
 class SetAsidePage(Answered):
-    """Newest first; `next` is the cursor of the following page."""
+    """Newest first; `next_cursor` leads to the following page, null on the last."""
 
     items: list[SetAsideShown]
-    next: str | None
+    next_cursor: str | None
 
 
 class ArrivedShown(Answered):

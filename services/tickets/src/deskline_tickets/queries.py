@@ -79,7 +79,12 @@ def history(
     ticket = project(events)
     if ticket is None or (version is not None and ticket.version != version):
         return None
-    return History(state=_state(ticket), events=[_fact(event) for event in events])
+    return History(
+        ticket_id=ticket_id,
+        version=ticket.version,
+        state=_state(ticket),
+        events=[_fact(event) for event in events],
+    )
 
 
 def project(events: Iterable[TicketEvent]) -> Ticket | None:
@@ -114,7 +119,7 @@ def set_aside(connection: Conn, line_id: UUID, cursor: str | None, limit: int) -
             )
             for key, contact, at, reason, when, _ in shown
         ],
-        next=_cursor(shown[-1][2], shown[-1][5]) if len(rows) > limit else None,
+        next_cursor=_cursor(shown[-1][2], shown[-1][5]) if len(rows) > limit else None,
     )
 
 

@@ -132,6 +132,28 @@ def test_what_is_refused_says_why_and_changes_nothing(
     assert office.types(id_of(ticket)) == ["TicketOpened.v1"]
 
 
+RAW = [
+    (b'{"text": "\\ud800"}', 422),
+    (b'{"text": ', 422),
+    (b"[" * 100_000, 400),
+    (b'{"text": 1e9999}', 422),
+    (b"\xff", 400),
+    (b"", 422),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), RAW)
+def test_a_body_that_cannot_be_read_is_a_problem_and_changes_nothing(
+    office: Any, door: Any, ticket: str, body: bytes, status: int
+) -> None:
+    request = door.command(f"{ticket}/notes", None) | {"json": None, "content": body}
+    request["headers"]["Content-Type"] = "application/json"
+    (answer,) = door.all(request)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert office.types(id_of(ticket)) == ["TicketOpened.v1"]
+
+
 def test_an_illegal_move_names_the_legal_ones_in_the_callers_language(door: Any, ticket: str) -> None:
     headers = {"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.5"}
     answer = door.post(f"{ticket}/stage", {"stage": "closed"}, version=1, headers=headers)
@@ -260,7 +282,7 @@ def test_set_aside_messages_are_listed_in_pages(office: Any, door: Any, message_
     for _ in range(3):
         page = door.get(path, params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
         seen += page["items"]
-        cursor = page["next"]
+        cursor = page["next_cursor"]
     assert cursor is None
     assert len({one["source_key"] for one in seen}) == 5
     assert [one["received_at"] for one in seen] == sorted((one["received_at"] for one in seen), reverse=True)

@@ -1,6 +1,7 @@
 """States come from the log alone: history, caches of several replicas, snapshots, roles."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -81,10 +82,16 @@ def test_history_says_who_what_when_and_why_and_no_texts(office: Any, door: Any,
 def test_history_of_no_such_moment_is_not_found(office: Any, door: Any) -> None:
     path = f"/v1/tickets/{office.open_ticket()}/history"
     early = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    for params in ({"version": 2}, {"at": early}):
-        answer = door.get(path, params=params)
+    for then in ({"version": 2}, {"at": early}):
+        answer = door.get(path, params=then)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_then")
-    for params in ({"version": 0}, {"version": 1, "at": early}, {"at": "2026-01-01T00:00:00"}, {"v": 1}):
+    wrong: tuple[dict[str, Any], ...] = (
+        {"version": 0},
+        {"version": 1, "at": early},
+        {"at": "2026-01-01T00:00:00"},
+        {"v": 1},
+    )
+    for params in wrong:
         assert door.get(path, params=params).status_code == 422
 
 
@@ -99,6 +106,31 @@ def test_a_stale_cache_of_another_replica_heals(
     assert stale.status_code == 412
     assert other_door.post(f"{path}/stage", {"stage": "in_progress"}, version=2).status_code == 200
     assert office.ticket(ticket_id) == other_office.ticket(ticket_id)
+
+
+def test_replicas_that_write_one_ticket_at_once_lose_nothing(
+    office: Any, other_office: Any, door: Any, other_door: Any, message_of: Make
+) -> None:
+    customer = office.customer()
+    ticket_id = office.open_ticket(customer)
+    path, token = f"/v1/tickets/{ticket_id}", office.ticket(ticket_id).reply_token
+
+    def reply(replica: Any) -> None:
+        for _ in range(10):
+            assert replica.take(message_of(customer, reply_token=token)) == [ticket_id]
+
+    def note(at: Any) -> None:
+        for _ in range(10):
+            assert at.post(f"{path}/notes", {"text": "x"}).status_code == 201
+
+    with ThreadPoolExecutor(8) as threads:
+        replicas = [threads.submit(reply, one) for one in (office, other_office) * 2]
+        doors = [threads.submit(note, one) for one in (door, other_door) * 2]
+        for one in (*replicas, *doors):
+            one.result()
+    types = office.types(ticket_id)
+    assert (types.count("CustomerReplied.v1"), types.count("NoteAdded.v1")) == (40, 40)
+    assert office.ticket(ticket_id) == other_office.ticket(ticket_id) == replay(recorded(office, ticket_id))
 
 
 def test_a_held_state_that_the_log_does_not_know_is_let_go(office: Any, door: Any) -> None:

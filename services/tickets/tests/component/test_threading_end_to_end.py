@@ -29,12 +29,13 @@ def test_a_message_opens_a_ticket_with_a_number_and_rings_the_relay(office: Any,
 
 def test_what_follows_from_a_message_is_in_its_story(office: Any, message_of: Make) -> None:
     (ticket_id,) = office.take(message_of(office.customer()))
-    ((story, cause),) = office.rows(
-        "SELECT correlation_id, causation_id FROM events WHERE stream = %s", ticket_id
+    ((story, cause, trace),) = office.rows(
+        "SELECT correlation_id, causation_id, traceparent FROM events WHERE stream = %s", ticket_id
     )
     assert isinstance(story, UUID)
     assert isinstance(cause, UUID)
     assert story != cause
+    assert trace.startswith("00-0af7651916cd43dd8448eb211c80319c-")
 
 
 def test_one_message_twice_has_one_effect_in_one_batch_and_in_two(office: Any, message_of: Make) -> None:

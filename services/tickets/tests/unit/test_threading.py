@@ -297,3 +297,10 @@ def test_a_bounce_that_embeds_nothing_of_ours_is_set_aside(desk: Desk) -> None:
         reply_token=issue_reply_token(KEY, A),
     )
     assert target == SetAside("bounce")
+
+
+def test_our_message_id_of_another_domain_is_not_ours_where_domains_are_named() -> None:
+    message = Incoming(line_id=LINE, sender=CUSTOMER, kind="human", received_at=START, references=ours(A))
+    assert traces_in(message, KEY).by_own_message_id == (A,)
+    assert traces_in(message, KEY, {"desk.example"}).by_own_message_id == (A,)
+    assert traces_in(message, KEY, {"other.example"}).by_own_message_id == ()

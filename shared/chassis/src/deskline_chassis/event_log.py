@@ -144,7 +144,7 @@ class EventLog:
             " SELECT stream, sequence, type, %(time)s, %(generation)s, correlation, causation, trace,"
             " data::json"
             " FROM unnest(%(streams)s::uuid[], %(sequences)s::bigint[], %(types)s::text[],"
-            " %(correlations)s::uuid[], %(causations)s::uuid[], %(traces)s::text[], %(bodies)s::text[])"
+            " %(correlations)s::uuid[], %(causations)s::uuid[], %(traces)s::text[], %(bodies)b::text[])"
             " WITH ORDINALITY AS new (stream, sequence, type, correlation, causation, trace, data, place)"
             " ORDER BY place ON CONFLICT (stream, sequence) DO NOTHING",
             {

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from deskline_events.tickets import Code, Priority, Stage
+from deskline_events.tickets import Actor, Code, Priority, Stage
 
 Version = Annotated[int, Field(ge=1, description="the ticket's version: how many events it has")]
 Text = Annotated[str, Field(min_length=1, description="at most 64 KiB of UTF-8")]
@@ -38,7 +38,7 @@ class NewNote(Asked):
     """A note for colleagues only."""
 
     text: Text
-    mentions: Annotated[list[UUID], Field(description="actors who should see it")] = []
+    mentions: Annotated[list[UUID], Field(max_length=50, description="actors who should see it")] = []
 
 
 class StageChange(Asked):
@@ -68,12 +68,14 @@ class ReplyAdded(Answered):
 
     reply_id: UUID
     version: Version
+    stage: Stage
     arrived_since: list[Arrival]
 
 
 class NoteAdded(Answered):
     """The note is stored."""
 
+    note_id: UUID
     version: Version
 
 
@@ -91,14 +93,46 @@ class PriorityNow(Answered):
     priority: Priority
 
 
-class Card(Answered):
-    """A ticket as its owner knows it now."""
+class TicketState(Answered):
+    """A ticket at a version; times are commits, UTC."""
 
     ticket_id: UUID
-    version: Version
     number: Annotated[int, Field(ge=1)]
+    line_id: UUID
+    contact_id: UUID
+    participants: list[UUID]
+    version: Version
     stage: Stage
     priority: Priority
+    level: int
+    cycle: int
+    assignment_no: int
+    opened_at: AwareDatetime
+    resolved_at: AwareDatetime | None
+    closed_at: AwareDatetime | None
+    until: AwareDatetime | None
+    closing_reason: str | None
+    first_human_reply_at: AwareDatetime | None
+    last_speaker: Literal["customer", "operator"] | None
+
+
+class Message(Answered):
+    """One message of the conversation; an erased person's texts read "erased"."""
+
+    version: Version
+    at: AwareDatetime
+    kind: Literal["customer", "automatic", "reply", "note"]
+    author: Actor
+    text: str
+    reply: Annotated[str | None, Field(description="text without quotes, where that differs")] = None
+
+
+class Card(TicketState):
+    """A ticket with its conversation, as its owner knows it now."""
+
+    subject: str
+    moves: Annotated[list[Stage], Field(description="where the caller may move it")]
+    messages: list[Message]
 
 
 class HistoryQuery(Asked):
@@ -108,11 +142,31 @@ class HistoryQuery(Asked):
     at: AwareDatetime | None = None
 
 
+class Cause(Answered):
+    """The story that a fact belongs to, and the event or command that it follows from."""
+
+    correlation_id: UUID
+    causation_id: UUID | None
+
+
+class PastEvent(Answered):
+    """Who did what, when, and what caused it; without personal texts."""
+
+    version: Version
+    type: str
+    at: AwareDatetime
+    actor: Actor
+    cause: Cause
+    data: dict[str, Any]
+
+
 class History(Answered):
     """The state at a version or a moment, and the events up to it, replayed from what is stored."""
 
     ticket_id: UUID
     version: Version
+    state: TicketState
+    events: list[PastEvent]
 
 
 class SetAsideQuery(Asked):
@@ -122,10 +176,20 @@ class SetAsideQuery(Asked):
     limit: Annotated[int, Field(ge=1, le=100)] = 50
 
 
-class SetAsidePage(Answered):
-    """Messages of a line that made no ticket."""
+class SetAside(Answered):
+    """A message that made no ticket."""
 
-    items: list[dict[str, Any]]
+    source_key: str
+    contact_id: UUID
+    received_at: AwareDatetime
+    reason: str
+    set_aside_at: AwareDatetime
+
+
+class SetAsidePage(Answered):
+    """Messages of a line that made no ticket, newest first."""
+
+    items: list[SetAside]
     next_cursor: str | None
 
 
@@ -231,12 +295,20 @@ class FlowCounts(Answered):
     set_aside: int
 
 
+class LineCounts(FlowCounts):
+    """The same for one line."""
+
+    line_id: UUID
+    line_name: str | None
+    channel: str | None
+
+
 class FlowDay(Answered):
     """One day, in all and by line."""
 
     date: date
     total: FlowCounts
-    lines: list[FlowCounts]
+    lines: list[LineCounts]
 
 
 class DailyFlow(Answered):

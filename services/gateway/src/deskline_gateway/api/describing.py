@@ -53,6 +53,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         contract.ReplyAdded,
         body=contract.NewReply,
         status=201,
+        versioned=True,
         refusals=_UNKNOWN | _ENDED | _TOO_LONG,
     ),
     "add_note": Shape(
@@ -60,6 +61,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         contract.NoteAdded,
         body=contract.NewNote,
         status=201,
+        versioned=True,
         refusals=_UNKNOWN | _ENDED | _TOO_LONG,
     ),
     "change_stage": Shape(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 INWARD: Final = ("if-match", "idempotency-key", "accept-language", "content-type")
-OUTWARD: Final = ("etag", "retry-after", "location", "content-type", "cache-control")
+OUTWARD: Final = ("etag", "retry-after", "location", "content-type", "content-language", "cache-control")
 
 MAX_VALUE_CHARS: Final = 1024
 MAX_QUERY_CHARS: Final = 8192

@@ -11,6 +11,11 @@ LEASE_SECONDS: Final = 6
 CAREFUL_TRIES: Final = 3
 CHUNK: Final = 1024 * 1024
 
+# PostgreSQL's binary format of COPY: signature, flags and extension; -1 for NULL; -1 fields at the end.
+_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_NULL: Final = b"\xff\xff\xff\xff"
+_TRAILER: Final = b"\xff\xff"
+
 Unit = Sequence[AcceptedMail]
 """What one DATA brought: a mail for one or more lines, stored whole or not at all."""
 
@@ -31,26 +36,34 @@ def store_units(database: Database, units: Sequence[Unit]) -> list[Exception | N
 
 
 def _insert(connection: Conn, mails: Sequence[AcceptedMail]) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO raw_messages"
-            " (raw_id, line_id, lane, heavy, envelope_from, reply_token, size, raw, traceparent)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %b, %s)",
-            [
-                (
-                    mail.raw_id,
-                    mail.line_id,
-                    mail.lane,
-                    mail.heavy,
-                    mail.envelope_from,
-                    mail.reply_token,
-                    len(mail.raw),
-                    mail.raw,
-                    mail.traceparent,
-                )
-                for mail in mails
-            ],
-        )
+    """By COPY, piece by piece: as a parameter a large mail would be in memory a second time."""
+    statement = (
+        "COPY raw_messages (raw_id, line_id, lane, heavy, envelope_from, reply_token, traceparent, size, raw)"
+        " FROM STDIN (FORMAT BINARY)"
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(_SIGNATURE)
+        for mail in mails:
+            fields = (
+                mail.raw_id.bytes,
+                mail.line_id.bytes,
+                mail.lane.to_bytes(2, "big"),
+                bytes((mail.heavy,)),
+                _text(mail.envelope_from),
+                _text(mail.reply_token),
+                _text(mail.traceparent),
+                mail.size.to_bytes(4, "big"),
+            )
+            sized = b"".join(_NULL if f is None else len(f).to_bytes(4, "big") + f for f in fields)
+            count = (len(fields) + 1).to_bytes(2, "big")
+            copy.write(count + sized + mail.size.to_bytes(4, "big"))
+            for piece in mail.pieces:
+                copy.write(piece)
+        copy.write(_TRAILER)
+
+
+def _text(value: str | None) -> bytes | None:
+    return None if value is None else value.encode()
 
 
 def claim_lanes(connection: Conn, holder: UUID, *, heavy: bool, limit: int) -> dict[int, bool]:

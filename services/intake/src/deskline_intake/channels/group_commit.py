@@ -37,13 +37,11 @@ class GroupCommit:
         running = asyncio.get_running_loop()
         while self._waiting:
             group = self._take()
+            outcomes: list[Exception | None]
             try:
                 outcomes = await running.run_in_executor(self._thread, self._store, [u for u, _ in group])
-            except BaseException as error:
-                _fail(group, error)
-                _fail(self._waiting, error)
-                self._waiting.clear()
-                raise
+            except Exception as error:  # noqa: BLE001 -- told to every sender: they keep their mail
+                outcomes = [error] * len(group)
             for (_, future), outcome in zip(group, outcomes, strict=True):
                 if future.done():
                     continue
@@ -57,7 +55,7 @@ class GroupCommit:
     def _take(self) -> list[tuple[Unit, asyncio.Future[None]]]:
         size = count = 0
         for unit, _ in self._waiting[:MOST_UNITS]:
-            size += sum(len(mail.raw) for mail in unit)
+            size += sum(mail.size for mail in unit)
             if count and size > MOST_BYTES:
                 break
             count += 1
@@ -67,10 +65,3 @@ class GroupCommit:
     def close(self) -> None:
         """No more is stored."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def _fail(group: Sequence[tuple[Unit, asyncio.Future[None]]], error: BaseException) -> None:
-    # A cancelled or broken writer says nothing of the mails: the door answers "try again".
-    for _, future in group:
-        if not future.done():
-            future.set_exception(RuntimeError(type(error).__name__))

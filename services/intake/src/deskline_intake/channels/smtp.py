@@ -37,7 +37,6 @@ log = structlog.get_logger(__name__)
 
 HEAVY_BYTES: Final = 256 * 1024
 HEAVY_PARTS: Final = 60
-HEADER_SCAN_BYTES: Final = 64 * 1024
 STORE_SECONDS: Final = 30.0
 LINE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 5.0
@@ -165,10 +164,9 @@ class SmtpDoor:
     async def take(self, envelope: Envelope, content: Content) -> str:
         """Store a mail for its lines, all or none; 250 is said after the commit and never before."""
         assert isinstance(envelope, MailEnvelope)  # noqa: S101 -- _Session makes no other
-        raw = content.unstuff()
-        span = start_root("mail accepted", size=len(raw))
+        span = start_root("mail accepted", size=content.received)
         with in_span(span):
-            unit = _unit(envelope, raw, traceparent_of(span))
+            unit = _unit(envelope, content.pieces, traceparent_of(span))
             stored = self._group.add(unit)
             stored.add_done_callback(lambda done: _close(content, done))
             try:
@@ -198,10 +196,11 @@ class _Session(MailSession):
         return MailEnvelope()
 
 
-def _unit(envelope: MailEnvelope, raw: bytearray, traceparent: str | None) -> list[AcceptedMail]:
+def _unit(envelope: MailEnvelope, pieces: list[bytes], traceparent: str | None) -> list[AcceptedMail]:
     sender = _plain(envelope.mail_from)
-    author = _author(raw) or sender
-    heavy = len(raw) > HEAVY_BYTES or raw.count(b"\n--") > HEAVY_PARTS
+    author = _author(pieces[0]) or sender
+    size = sum(len(piece) for piece in pieces)
+    heavy = size > HEAVY_BYTES or sum(piece.count(b"\n--") for piece in pieces) > HEAVY_PARTS
     return [
         AcceptedMail(
             raw_id=uuid7(),
@@ -210,7 +209,8 @@ def _unit(envelope: MailEnvelope, raw: bytearray, traceparent: str | None) -> li
             heavy=heavy,
             envelope_from=sender,
             reply_token=token,
-            raw=raw,
+            pieces=pieces,
+            size=size,
             traceparent=traceparent,
         )
         for line_id, token in envelope.lines.items()
@@ -223,9 +223,8 @@ def lane_of(line_id: UUID, author: str | None) -> int:
     return int.from_bytes(digest.digest(), "big") % LANES
 
 
-def _author(raw: bytearray) -> str | None:
+def _author(head: bytes) -> str | None:
     """Who wrote, read as the parser reads it."""
-    head = bytes(raw[:HEADER_SCAN_BYTES])
     if b"\n" not in head:
         head = head.replace(b"\r", b"\n")
     boxes = parse_mailboxes(raw_text(read_headers(head, 0, LIMITS).first("from")), 1)

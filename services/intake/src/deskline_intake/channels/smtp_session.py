@@ -16,6 +16,7 @@ from deskline_intake import measures
 log = structlog.get_logger(__name__)
 
 READ_BYTES: Final = 32 * 1024
+PIECE_BYTES: Final = 64 * 1024
 DATA_SECONDS: Final = 600.0
 MOST_MAILS: Final = 1_000
 MOST_ERRORS: Final = 20
@@ -29,6 +30,7 @@ _CALLS: Final = {
     "*": 30,
 }
 _END: Final = b".\r\n"
+_LAST: Final = b"\r\n" + _END
 _BUSY: Final = "452 4.3.1 Too much mail is being received, try again later"
 
 
@@ -56,20 +58,25 @@ class InFlight:
 
 
 class Content:
-    """A mail as it is received: its bytes, or why they were dropped; its memory is counted until closed."""
+    """A mail as it is received, or why it was dropped; its memory is counted until closed.
+
+    In pieces, since one growing buffer would be copied again and again and leave holes of its size.
+    """
 
     def __init__(self, in_flight: InFlight, limit: int) -> None:
         self._in_flight = in_flight
         self._limit = limit
         self._taken = 0
-        self._tail = b""
-        self.bytes = bytearray()
+        self._tail = b"\r\n"
+        self._piece = bytearray()
+        self.pieces: list[bytes] = []
         self.received = 0
         self.refusal: str | None = None
 
     def add(self, chunk: bytes) -> None:
+        """One piece, cut anywhere."""
+        before, self._tail = self._tail, (self._tail + chunk)[-len(_LAST) :]
         self.received += len(chunk)
-        self._tail = (self._tail + chunk)[-len(_END) - 2 :]
         if self.refusal is not None:
             return
         if self.received > self._limit + len(_END):
@@ -78,31 +85,38 @@ class Content:
             self._refuse(_BUSY)
         else:
             self._taken += len(chunk)
-            self.bytes += chunk
+            self._piece += _unstuffed(before[-2:], chunk)
+            if self.ended:
+                # The end's dot is gone already.
+                del self._piece[-2:]
+                self.pieces.append(bytes(self._piece))
+            elif len(self._piece) >= PIECE_BYTES:
+                self.pieces.append(bytes(self._piece[:-2]))
+                del self._piece[:-2]
 
     @property
     def ended(self) -> bool:
         """Only CR LF dot CR LF ends a mail: anything laxer lets one mail smuggle in another."""
-        return self._tail == b"\r\n" + _END or (self.received == len(_END) and self._tail == _END)
-
-    def unstuff(self) -> bytearray:
-        """The mail without its end and without the dots that the transfer added (RFC 5321, 4.5.2)."""
-        del self.bytes[-len(_END) :]
-        if self.bytes.startswith(b"."):
-            del self.bytes[0]
-        if b"\r\n." in self.bytes:
-            self.bytes = self.bytes.replace(b"\r\n.", b"\r\n")
-        return self.bytes
+        return self._tail == _LAST
 
     def _refuse(self, answer: str) -> None:
         self.refusal = answer
-        self.bytes = bytearray()
+        self._piece.clear()
+        self.pieces.clear()
         self.close()
 
     def close(self) -> None:
         """Give the memory back."""
         self._in_flight.give(self._taken)
         self._taken = 0
+
+
+def _unstuffed(before: bytes, chunk: bytes) -> bytes:
+    """A piece without the dots that the transfer put before lines (RFC 5321, 4.5.2)."""
+    joined = before + chunk
+    if b"\r\n." not in joined:
+        return chunk
+    return joined.replace(b"\r\n.", b"\r\n")[len(before) :]
 
 
 class Door(Protocol):

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from deskline_chassis.http import Problem
 from deskline_events.tickets import Code, Priority, Stage
@@ -18,6 +18,18 @@ _ETAG: Final = re.compile(r'^"([1-9][0-9]{0,17})"$')
 Version = Annotated[int, Field(ge=1, le=2**62)]
 
 
+def _is_text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair") from None
+    return value
+
+
+# How long it may be is the domain's business, so that a longer one is told apart from a wrong one.
+Text = Annotated[str, AfterValidator(_is_text)]
+
+
 class Body(BaseModel):
     """Unknown fields are refused; a value of another type is not made to fit."""
 
@@ -25,7 +37,7 @@ class Body(BaseModel):
 
 
 class ReplyBody(Body):
-    text: str
+    text: Text
     seen_version: Version
     then_stage: Stage | None = None
     closing_reason: Code | None = None
@@ -33,7 +45,7 @@ class ReplyBody(Body):
 
 
 class NoteBody(Body):
-    text: str
+    text: Text
     mentions: Annotated[list[UUID], Field(max_length=MOST_MENTIONS)] = []
 
 

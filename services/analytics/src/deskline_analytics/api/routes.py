@@ -1,4 +1,4 @@
-"""HTTP → query: tickets, a ticket's timeline and the flow report, for those whose roles allow it."""
+"""Routes: who may ask, what is asked, and the answer with its freshness."""
 
 import datetime as dt
 import functools
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from deskline_analytics import queries
+from deskline_analytics.api.answers import DailyFlow, OneTicket, TicketPage, Timeline
 from deskline_analytics.consumer import OWNERS
 from deskline_analytics.domain.cursors import BadCursorError, read_cursor, write_cursor
 from deskline_chassis.http import Problem
@@ -66,7 +67,10 @@ class FlowRange(_Asked):
 
     from_: Annotated[dt.date, Field(alias="from", description="first day")]
     to: Annotated[dt.date, Field(description="last day, included")]
-    zone: Annotated[str, Field(max_length=60, description="IANA name, such as Europe/Moscow")] = "UTC"
+    zone: Annotated[
+        str,
+        Field(max_length=60, pattern=r"^[A-Za-z0-9_+/-]+$", description="IANA name, such as Europe/Moscow"),
+    ] = "UTC"
 
 
 def require_reader(identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
@@ -96,11 +100,11 @@ def routes(database: Database) -> APIRouter:
     router = APIRouter(prefix="/v1")
     answer = functools.partial(_answer, database)
 
-    @router.get("/tickets")
+    @router.get("/tickets", response_model=TicketPage, response_model_exclude_unset=True)
     def list_tickets(caller: Caller, asked: Annotated[TicketFilter, Query()]) -> dict[str, Any]:
         return answer(lambda connection: _page(connection, asked, caller))
 
-    @router.get("/tickets/by-number/{number}")
+    @router.get("/tickets/by-number/{number}", response_model=OneTicket, response_model_exclude_unset=True)
     def ticket_by_number(
         caller: Caller,
         number: Annotated[int, Path(ge=1, le=_MAX_BIGINT)],
@@ -108,11 +112,11 @@ def routes(database: Database) -> APIRouter:
     ) -> dict[str, Any]:
         return answer(lambda connection: _by_number(connection, number, caller))
 
-    @router.get("/tickets/{ticket_id}/timeline")
+    @router.get("/tickets/{ticket_id}/timeline", response_model=Timeline)
     def timeline(_caller: Caller, ticket_id: UUID, asked: Annotated[TimelinePage, Query()]) -> dict[str, Any]:
         return answer(lambda connection: _timeline(connection, ticket_id, asked))
 
-    @router.get("/reports/daily-flow")
+    @router.get("/reports/daily-flow", response_model=DailyFlow)
     def daily_flow(_caller: Caller, asked: Annotated[FlowRange, Query()]) -> dict[str, Any]:
         return answer(lambda connection: _flow(connection, asked))
 

@@ -1,0 +1,315 @@
+"""Relay and reader on a real broker, in this process: what they make of keys, sizes, restores and fences."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
+
+from deskline_chassis import metrics
+from deskline_chassis.applying import ReaderSpec, Transaction
+from deskline_chassis.bell import Bell
+from deskline_chassis.broker import Broker
+from deskline_chassis.decoding import Received
+from deskline_chassis.event_log import Cause, EventLog, NewEvent
+from deskline_chassis.personal_data import KeyRing
+from deskline_chassis.postgres import Database
+from deskline_chassis.reader import FENCED_EXIT, Reader
+from deskline_chassis.relay import Relay
+from deskline_chassis.republish import republish
+from deskline_chassis.runtime import Beat, FatalLoopError
+from deskline_events.catalog import CATALOG
+from deskline_events.intake import CompanyRegistered, ContactRegistered
+from deskline_events.topics import events_topic, keys_topic
+from deskline_local.stack import ServiceDatabase, Stack
+
+pytestmark = [pytest.mark.component, pytest.mark.anyio]
+
+NAME = "deskline.tests"
+PARTITIONS = 2
+
+
+@dataclass
+class House:
+    """An owner, intake, and a reader of it in one database."""
+
+    made: ServiceDatabase
+    database: Database
+    broker: Broker
+    ring: KeyRing
+    log: EventLog
+
+    def write(self, *words: str, person: UUID | None = None) -> list[UUID]:
+        """Events under one person, or each under a new one."""
+        persons = [person or uuid4() for _ in words]
+        with self.database.transaction() as connection:
+            self.log.lock(connection)
+            self.ring.register(connection, persons)
+            self.log.append(
+                connection,
+                [
+                    NewEvent(one, ContactRegistered(contact_id=one, name=word, locale="ru"), Cause(uuid4()))
+                    for one, word in zip(persons, words, strict=True)
+                ],
+            )
+        return persons
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.database.transaction() as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def announced(self) -> bool:
+        return bool(
+            self.rows("SELECT position >= (SELECT coalesce(max(id), 0) FROM events) FROM relay")[0][0]
+        )
+
+    def texts(self) -> list[str]:
+        return [row[0] for row in self.rows("SELECT text FROM effects ORDER BY place")]
+
+    @asynccontextmanager
+    async def relaying(self) -> AsyncIterator[None]:
+        bell = Bell(self.made.runtime_url, "bell")
+        relay = Relay("intake", self.made.runtime_url, self.broker, bell, owns_keys=True)
+        async with running(relay.run):
+            yield
+
+    def reader(self) -> Reader:
+        def apply(transaction: Transaction, events: Any) -> None:
+            one: Received
+            for one in events:
+                transaction.connection.execute(
+                    "INSERT INTO effects (reader, subject, sequence, text) VALUES (%s, %s, %s, %s)",
+                    (NAME, one.envelope.subject, one.envelope.sequence, getattr(one.fact, "name", None)),
+                )
+
+        types = frozenset({ContactRegistered.TYPE, CompanyRegistered.TYPE})
+        spec = ReaderSpec(NAME, ("intake",), ("intake",), types, apply)
+        return Reader(spec, self.database, self.ring, self.broker, instance="one")
+
+    async def topic(self, name: str) -> list[Any]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            parts = [TopicPartition(name, number) for number in range(PARTITIONS)]
+            consumer.assign(parts)
+            await consumer.seek_to_beginning(*parts)
+            ends = await consumer.end_offsets(parts)
+            found: list[Any] = []
+            while any([await consumer.position(part) < ends[part] for part in parts]):
+                for records in (await consumer.getmany(timeout_ms=100)).values():
+                    found += records
+            return found
+        finally:
+            await consumer.stop()
+
+
+@asynccontextmanager
+async def running(
+    run: Callable[[Beat, asyncio.Event], Awaitable[None]],
+) -> AsyncIterator["asyncio.Future[None]"]:
+    stop = asyncio.Event()
+    task = asyncio.ensure_future(run(Beat(), stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        done, late = await asyncio.wait({task}, timeout=10)
+        for one in late:
+            one.cancel()
+        assert not late
+        for one in done:
+            with contextlib.suppress(FatalLoopError):
+                one.result()
+
+
+async def until(what: str, condition: Callable[[], object], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 -- what is waited for is in the servers
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def house(stack: Stack, lone: Any, ring: KeyRing) -> House:
+    made, database = lone
+    broker = Broker(stack.bootstrap, prefix=f"c{uuid4().hex[:8]}.", partitions=PARTITIONS)
+    return House(made, database, broker, ring, EventLog("intake", ring))
+
+
+async def test_keys_travel_wrapped_and_their_erasure_stays(house: House) -> None:
+    (person,) = house.write("Анна")
+    async with house.relaying(), running(house.reader().run):
+        await until("applied", lambda: house.texts() == ["Анна"])
+        (record,) = await house.topic(house.broker.topic(keys_topic("intake")))
+        stored = house.rows("SELECT wrapped FROM person_keys")[0][0]
+        value = json.loads(record.value)
+        assert value["subject"] == str(person) == record.key.decode()
+        assert base64.b64decode(value["keys"]["1"]) == stored
+        assert len(aes_key_unwrap(bytes(range(32)), stored)) == 32
+        with house.database.transaction() as connection:
+            house.log.lock(connection)
+            house.ring.erase(connection, person)
+        await until(
+            "the erasure is learned", lambda: house.rows("SELECT FROM known_keys WHERE wrapped IS NULL")
+        )
+        republish(house.database, restored=False)
+        await until(
+            "announced anew", lambda: house.rows("SELECT FROM relay WHERE epoch = 2 AND keys_position > 0")
+        )
+        *_, last = await house.topic(house.broker.topic(keys_topic("intake")))
+        erased = json.loads(last.value)
+        assert erased["subject"] == str(person)
+        assert erased["erased_at"]
+        assert not erased.get("keys")
+        assert house.rows("SELECT count(*) FROM known_keys WHERE wrapped IS NOT NULL") == [(0,)]
+    assert house.texts() == ["Анна"]
+
+
+async def test_largest_event_is_announced_and_read(house: House) -> None:
+    house.write("я" * 97_000, "small")
+    async with house.relaying(), running(house.reader().run):
+        await until("applied", lambda: len(house.texts()) == 2)
+    assert max(len(text) for text in house.texts()) == 97_000
+
+
+async def test_restore_gives_new_ids_and_asks_for_a_rebuild(house: House) -> None:
+    person = uuid4()
+    house.write("one", "two", person=person)
+    needed = metrics.READER_REBUILD_NEEDED.labels(NAME)
+    needed.set(0)
+    async with house.relaying(), running(house.reader().run):
+        await until("applied", lambda: house.texts() == ["one", "two"])
+        assert republish(house.database, restored=True) == 2
+        house.write("three", person=person)
+        await until("applied", lambda: house.texts() == ["one", "two", "three"])
+        await until("announced anew", house.announced)
+        await until("asked", lambda: needed._value.get() == 1)
+    records = await house.topic(house.broker.topic(events_topic("intake")))
+    headers = [dict(record.headers) for record in records]
+    assert {(h["ce_sequence"], h["deskline-epoch"], h["deskline-generation"]) for h in headers} >= {
+        (b"1", b"1", b"1"),
+        (b"1", b"2", b"2"),
+        (b"2", b"2", b"2"),
+        (b"3", b"2", b"2"),
+    }
+    # What was written before keeps its id, under which its text was sealed.
+    assert len({h["ce_id"] for h in headers}) == 3
+    assert house.rows("SELECT generation FROM events ORDER BY id") == [(1,), (1,), (2,)]
+
+
+async def test_fenced_twice_in_a_row_ends_the_process(house: House) -> None:
+    persons = house.write("first")
+    moved, done = threading.Event(), threading.Event()
+
+    def move() -> None:
+        # Another process with our partitions, always a step ahead.
+        with psycopg.connect(house.made.runtime_url, autocommit=True) as other:
+            while not done.wait(0.002):
+                other.execute("UPDATE positions SET next_offset = next_offset + 1 WHERE epoch = 1")
+                moved.set()
+
+    async with house.relaying(), running(house.reader().run) as reading:
+        await until("applied", lambda: house.texts() == ["first"])
+        mover = threading.Thread(target=move)
+        mover.start()
+        assert await asyncio.to_thread(moved.wait, 10)
+        for turn in range(200):
+            house.write(f"next {turn}", person=persons[0])
+            await asyncio.wait({reading}, timeout=0.1)
+            if reading.done():
+                break
+        done.set()
+        mover.join()
+        assert reading.done()
+        with pytest.raises(FatalLoopError) as ended:
+            reading.result()
+        assert ended.value.exit_code == FENCED_EXIT == 3
+
+
+async def test_position_beyond_the_end_begins_anew(house: House) -> None:
+    house.write("one", "two", "three")
+    async with house.relaying():
+        await until("announced", house.announced)
+    with house.database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO positions (reader, topic, partition, epoch, next_offset)"
+            " SELECT %s, %s, n, 1, 1000 FROM generate_series(0, %s) n",
+            (NAME, house.broker.topic(events_topic("intake")), PARTITIONS - 1),
+        )
+    async with running(house.reader().run):
+        await until("applied", lambda: sorted(house.texts()) == ["one", "three", "two"])
+
+
+async def test_reader_that_starts_redrives_what_it_understands_now(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("one")
+    async with house.relaying():
+        with monkeypatch.context() as older:
+            older.delitem(CATALOG, ContactRegistered.TYPE)
+            async with running(house.reader().run):
+                await until("parked", lambda: house.rows("SELECT FROM parked_records"))
+        assert house.texts() == []
+        async with running(house.reader().run):
+            await until("applied", lambda: house.texts() == ["one"])
+    assert house.rows("SELECT FROM parked_records") == []
+
+
+async def test_poison_on_the_wire_is_parked_in_time_and_others_flow(house: House) -> None:
+    (person,) = house.write("before")
+    topic = house.broker.topic(events_topic("intake"))
+    producer = AIOKafkaProducer(bootstrap_servers=house.broker.bootstrap)
+    await producer.start()
+    try:
+        async with house.relaying(), running(house.reader().run):
+            await until("applied", lambda: house.texts() == ["before"])
+            began = time.monotonic()
+            for headers in ([("ce_type", b"\xff\xfe"), ("content-type", b"\xff")], []):
+                for partition in range(PARTITIONS):
+                    await producer.send_and_wait(topic, b"\xff", b"\xff", partition, headers=headers)
+            house.write("after", person=person)
+            await until("all are parked", lambda: len(house.rows("SELECT FROM parked_records")) == 4)
+            await until("applied", lambda: house.texts() == ["before", "after"])
+            assert time.monotonic() - began < 10
+    finally:
+        await producer.stop()
+
+
+async def test_many_newly_parked_streams_raise_the_alarm(house: House) -> None:
+    alarm, parked = metrics.READER_PARKING_ALARM.labels(NAME), metrics.READER_PARKED.labels(NAME)
+    house.write(*[f"n{n}" for n in range(21)])
+    async with house.relaying():
+        await until("announced", house.announced)
+    records = await house.topic(house.broker.topic(events_topic("intake")))
+    producer = AIOKafkaProducer(bootstrap_servers=house.broker.bootstrap)
+    await producer.start()
+
+    async def spoil(record: Any) -> None:
+        headers = [(name, b"2" if name == "ce_sequence" else value) for name, value in record.headers]
+        await producer.send_and_wait(record.topic, b"{", record.key, record.partition, headers=headers)
+
+    try:
+        async with running(house.reader().run):
+            for record in records[:20]:
+                await spoil(record)
+            await until("the 20 are seen", lambda: parked._value.get() == 20)
+            assert alarm._value.get() == 0
+            await spoil(records[20])
+            await until("alarmed", lambda: alarm._value.get() == 1)
+    finally:
+        await producer.stop()
