@@ -8,8 +8,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the checker is a module beside the tests
 
-from deskline_local.stack import Stack, open_stack
 from tests.backbone.system import Deployment
+
+from deskline_local.stack import Stack, open_stack
 
 
 @pytest.fixture(scope="session")

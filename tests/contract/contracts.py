@@ -49,7 +49,7 @@ _message = tickets.CustomerMessage(
     kind="human",
     text="Принтер не печатает.\n> Вы писали…",
     reply="Принтер не печатает.",
-    message_id="<1@customer.example>",
+    message_id="1@customer.example",
     attachments=(_file,),
 )
 _operator = tickets.Actor(kind="operator", id=OPERATOR)
@@ -70,8 +70,8 @@ SAMPLES: Final[tuple[Fact, ...]] = (
         subject="Не печатает принтер",
         text="Принтер не печатает.\n> Вы писали…",
         reply="Принтер не печатает.",
-        message_id="<1@customer.example>",
-        references="<0@desk.example>",
+        message_id="1@customer.example",
+        references="0@desk.example",
         attachments=(_file,),
         problems=("charset_replaced",),
     ),
@@ -151,7 +151,9 @@ def keys_sample() -> dict[str, Any]:
     return {
         "key_encryption_key": base64.b64encode(KEY_ENCRYPTION_KEY).decode(),
         "known": PersonKeys(subject=PERSON, keys={1: wrapped}).model_dump(mode="json", exclude_none=True),
-        "erased": PersonKeys(subject=PERSON, erased_at=MOMENT).model_dump(mode="json", exclude_none=True),
+        "erased": PersonKeys(subject=PERSON, keys={}, erased_at=MOMENT).model_dump(
+            mode="json", exclude_none=True
+        ),
     }
 
 

@@ -71,7 +71,7 @@ async def read_topic(bootstrap: str, topic: str) -> list[Any]:
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
         found: list[Any] = []
-        while any(await consumer.position(p) < ends[p] for p in partitions):
+        while any([await consumer.position(p) < ends[p] for p in partitions]):
             for records in (await consumer.getmany(*partitions, timeout_ms=500)).values():
                 found.extend(records)
         return found
@@ -182,7 +182,8 @@ def effects_by_mail(records: list[Published], keys: dict[str, bytes]) -> dict[st
                 continue
             sealed = event.data.get("message", {}).get("message_id")
             if sealed is not None:
-                effects[opened(sealed, event.id, "message.message_id", keys)].append(event)
+                written = opened(sealed, event.id, "message.message_id", keys)
+                effects[f"<{written.strip('<>')}>"].append(event)
     return effects
 
 

@@ -325,5 +325,5 @@ def test_lost_connection_parks_nothing(lone: Any, make_desk: Callable[..., Any],
         desk.feed(record)
     desk.handle = whole
     desk.feed(record)
-    assert desk.parked() == []
+    assert (desk.parked(), desk.slept) == ([], [])
     assert desk.sequences(a) == [1]

@@ -53,9 +53,15 @@ class MessageReceived(Fact):
         str | None, Personal("contact_id"), Field(description="text without quotes; null: same as text")
     ] = None
     text_object: Annotated[StoredObject | None, Field(description="the whole text where it is long")] = None
-    message_id: Annotated[str | None, Personal("contact_id"), Field(description="RFC 5322 Message-ID")] = None
+    message_id: Annotated[
+        str | None,
+        Personal("contact_id"),
+        Field(description="RFC 5322 Message-ID without its angle brackets"),
+    ] = None
     references: Annotated[
-        str | None, Personal("contact_id"), Field(description="In-Reply-To and References, space-separated")
+        str | None,
+        Personal("contact_id"),
+        Field(description="ids of In-Reply-To and References, space-separated"),
     ] = None
     bounced: Annotated[
         str | None,

@@ -45,7 +45,11 @@ class CustomerMessage(Value):
         str | None, Personal("contact_id"), Field(description="text without quotes; null: same as text")
     ] = None
     text_object: StoredObject | None = None
-    message_id: Annotated[str | None, Personal("contact_id"), Field(description="RFC 5322 Message-ID")] = None
+    message_id: Annotated[
+        str | None,
+        Personal("contact_id"),
+        Field(description="RFC 5322 Message-ID without its angle brackets"),
+    ] = None
     attachments: tuple[Attachment, ...] = ()
     raw: StoredObject | None = None
     problems: tuple[Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")], ...] = ()
