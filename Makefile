@@ -8,7 +8,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard shared/*/pyproject.toml serv
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help check test demo up down docs clean lock
+.PHONY: help check test demo up down docs bench clean lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
@@ -53,6 +53,9 @@ down: $(VENV)/.installed ## stop what `make up` started
 docs: $(VENV)/.installed ## write the generated files: schemas, samples, OpenAPI
 	$(BIN)/python tests/contract/contracts.py
 	$(BIN)/python -m deskline_gateway.openapi
+
+bench: $(VENV)/.installed ## measure, and write docs/benchmarks.md (RUNS=3)
+	$(BIN)/python bench/backbone.py
 
 clean: ## remove what was installed and built, and the local stack's folders
 	rm -rf $(VENV) .tools .deskline .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

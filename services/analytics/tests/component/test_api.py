@@ -50,6 +50,7 @@ class Door:
             items += page["items"]
             assert 0 < len(page["items"]) <= limit or pages == 0
             cursor, pages = page["next_cursor"], pages + 1
+            assert pages <= len(self.story.tickets), "the list does not end"
         return items
 
 
@@ -123,12 +124,14 @@ def test_the_list_without_filters_holds_all_and_says_how_fresh_it_is(door: Door)
 
 def test_equal_times_of_opening_lose_nobody(door: Door) -> None:
     door.rig.as_owner("UPDATE open_tickets SET opened_at = '2026-03-01T09:00:00Z'")
+    # The index would give the right order by itself; here the query has to ask for it.
+    door.rig.as_owner("DROP INDEX open_tickets_opened")
     try:
         found = [item["ticket_id"] for item in door.whole(4)]
     finally:
         del door.rig.api_story
     assert sorted(found) == found
-    assert len(set(found)) == len(door.story.tickets)
+    assert len(found) == len(door.story.tickets)
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "AAAA", "é" * 10, "A" * 52, "A" * 5000])

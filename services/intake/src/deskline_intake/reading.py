@@ -166,12 +166,14 @@ class MailReader:
         identities = [(one.mail.line.line_id, one.reading.identity) for one in opened]
         with self._database.transaction() as connection:
             known = Deliveries(self._registry.sources(connection, identities) if identities else ())
-        return [
-            unopened(one)
-            if known.first_of(one.mail, one.reading.identity)
-            else self._opener.keep(one, claim.turn)
-            for one in opened
-        ]
+        kept: list[ReadMail] = []
+        for one in opened:
+            if known.first_of(one.mail, one.reading.identity):
+                kept.append(unopened(one))
+                continue
+            known.add(known.source(one.mail, one.reading.identity))
+            kept.append(self._opener.keep(one, claim.turn))
+        return kept
 
     def _announce(self, read: Sequence[ReadMail], claim: _Claim, *, release: bool = True) -> None:
         with self._database.transaction() as connection:

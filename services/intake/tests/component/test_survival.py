@@ -7,7 +7,16 @@ import time
 
 import psycopg
 import pytest
-from services.intake.tests.kit import Intake, Process, deliver, in_threads, mail, send, until
+from services.intake.tests.kit import KEK, Intake, Process, deliver, in_threads, mail, send, until
+
+from deskline_chassis.event_log import EventLog
+from deskline_chassis.personal_data import KeyRing
+from deskline_chassis.postgres import Database
+from deskline_intake.adapters.objects import ObjectKeeper, open_objects
+from deskline_intake.adapters.registry import PostgresRegistry
+from deskline_intake.opening import MailOpener, OpenedMail
+from deskline_intake.ports import ReadMail, Turn
+from deskline_intake.reading import Bell, MailReader
 
 pytestmark = pytest.mark.component
 
@@ -106,6 +115,32 @@ def test_a_stopped_replicas_lanes_are_taken_over_and_it_does_no_harm_later(intak
     send(stopped, mail("5"))
     intake.settled(30)
     assert list(texts_by_stream(intake).values()) == [[str(n) for n in range(6)]]
+
+
+def test_a_reader_whose_lease_ran_out_finds_its_mail_dealt_with(intake: Intake) -> None:
+    intake.add_line()
+    door = intake.start("--only", "smtp")
+    send(door, mail("x"))
+    database = Database(intake.database.runtime_url, "test")
+    database.open()
+    objects = ObjectKeeper(open_objects(intake.environment["DESKLINE_INTAKE_OBJECT_STORE"]))
+
+    def reader(opener: MailOpener) -> MailReader:
+        log = EventLog("intake", KeyRing(KEK))
+        return MailReader(database, log, PostgresRegistry(), opener, Bell(), heavy=False)
+
+    class Overtaken(MailOpener):
+        def keep(self, opened: OpenedMail, turn: Turn) -> ReadMail:
+            intake.sql("UPDATE lanes SET held_until = to_timestamp(0)")
+            assert reader(MailOpener(database, objects, frozenset(), 20)).read_some() == 1
+            return super().keep(opened, turn)
+
+    try:
+        reader(Overtaken(database, objects, frozenset(), 20)).read_some()
+    finally:
+        database.close()
+    assert intake.sql("SELECT count(*) FROM events WHERE type LIKE '%%MessageReceived%%'") == [(1,)]
+    assert intake.sql("SELECT state, duplicate_of FROM raw_messages") == [("parsed", None)]
 
 
 def test_a_lane_that_fails_again_and_again_is_read_with_care(intake: Intake) -> None:

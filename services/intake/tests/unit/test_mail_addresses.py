@@ -27,7 +27,7 @@ pytestmark = pytest.mark.unit
         ("o'neil+tag@example.com", "o'neil+tag@example.com"),
     ],
 )
-def test_equal_addresses_have_one_form(written, normal):
+def test_equal_addresses_have_one_form(written, normal) -> None:
     assert normalise_address(written) == normal
     assert normalise_address(normal) == normal
 
@@ -54,7 +54,7 @@ def test_equal_addresses_have_one_form(written, normal):
         "<ivan@example.ru>",
     ],
 )
-def test_what_is_no_address_is_refused(written):
+def test_what_is_no_address_is_refused(written) -> None:
     assert normalise_address(written) is None
 
 
@@ -81,11 +81,11 @@ def test_what_is_no_address_is_refused(written):
         (r'"Ivan \"The\" P" <i@e.ru>', [Mailbox('Ivan "The" P', "i@e.ru")]),
     ],
 )
-def test_mailboxes_are_read_from_what_clients_write(value, boxes):
+def test_mailboxes_are_read_from_what_clients_write(value, boxes) -> None:
     assert list(parse_mailboxes(value, 10)) == boxes
 
 
-def test_an_encoded_name_cannot_bring_in_an_address():
+def test_an_encoded_name_cannot_bring_in_an_address() -> None:
     # =?...?= holds «boss@bank.ru>, <x@y.ru»
     value = "=?utf-8?Q?boss=40bank=2Eru=3E=2C_=3Cx=40y=2Eru?= <thief@example.ru>"
 
@@ -94,7 +94,7 @@ def test_an_encoded_name_cannot_bring_in_an_address():
     assert box.address == "thief@example.ru"
 
 
-def test_a_line_break_in_an_encoded_name_becomes_a_blank():
+def test_a_line_break_in_an_encoded_name_becomes_a_blank() -> None:
     (box,) = parse_mailboxes("=?utf-8?Q?Ivan=0D=0ABcc:_x?= <ivan@example.ru>", 10)
 
     assert box.name == "Ivan Bcc: x"
@@ -103,11 +103,11 @@ def test_a_line_break_in_an_encoded_name_becomes_a_blank():
 @pytest.mark.parametrize(
     "value", ["a," * 100_000, "(" * 100_000, '"' * 100_001, "a@b@," * 50_000, "<" * 100_000]
 )
-def test_a_hostile_list_ends_with_what_was_readable(value):
+def test_a_hostile_list_ends_with_what_was_readable(value) -> None:
     assert len(parse_mailboxes(value + "ivan@example.ru", 200)) <= 200
 
 
-def test_no_more_mailboxes_than_the_limit_are_read():
+def test_no_more_mailboxes_than_the_limit_are_read() -> None:
     assert len(parse_mailboxes(", ".join(f"a{n}@b.ru" for n in range(500)), 200)) == 200
 
 
@@ -126,7 +126,7 @@ def test_no_more_mailboxes_than_the_limit_are_read():
         ("nobody", None),
     ],
 )
-def test_a_company_is_told_by_a_domain_of_its_own(address, domain):
+def test_a_company_is_told_by_a_domain_of_its_own(address, domain) -> None:
     assert company_domain(address) == domain
 
 
@@ -140,5 +140,5 @@ def test_a_company_is_told_by_a_domain_of_its_own(address, domain):
         ("support+a+b@example.ru", "support@example.ru", "a+b"),
     ],
 )
-def test_a_plus_address_gives_its_base_and_token(address, base, token):
+def test_a_plus_address_gives_its_base_and_token(address, base, token) -> None:
     assert split_plus_address(address) == (base, token)

@@ -65,7 +65,7 @@ def mail(*headers, sender="ivan@zavod.ru", body="Здравствуйте!"):
         (["Subject: Письмо не доставлено"], HUMAN),
     ],
 )
-def test_a_mail_is_classified_by_its_headers(headers, expected):
+def test_a_mail_is_classified_by_its_headers(headers, expected) -> None:
     assert classify(mail(*headers), OWN, None) is expected
 
 
@@ -88,11 +88,11 @@ def test_a_mail_is_classified_by_its_headers(headers, expected):
         ("ivan@zavod.ru", ["Return-Path: <>"], "ivan@zavod.ru", HUMAN),
     ],
 )
-def test_the_sender_counts_together_with_the_envelope(sender, headers, envelope_from, expected):
+def test_the_sender_counts_together_with_the_envelope(sender, headers, envelope_from, expected) -> None:
     assert classify(mail(*headers, sender=sender), OWN, envelope_from) is expected
 
 
-def test_asking_for_no_automatic_answer_makes_nobody_automatic():
+def test_asking_for_no_automatic_answer_makes_nobody_automatic() -> None:
     asking = mail("X-Auto-Response-Suppress: DR, OOF, AutoReply")
 
     assert suppress_auto_reply(asking)
@@ -136,7 +136,7 @@ text
 
 
 @pytest.mark.parametrize("embedded", ["message/rfc822", "text/rfc822-headers"])
-def test_a_delivery_report_is_a_bounce_that_names_the_mail_and_the_recipients(embedded):
+def test_a_delivery_report_is_a_bounce_that_names_the_mail_and_the_recipients(embedded) -> None:
     raw = REPORT.format(kind="delivery-status", embedded=embedded).encode()
 
     parsed = parse_mail(raw, MailLimits())
@@ -149,7 +149,7 @@ def test_a_delivery_report_is_a_bounce_that_names_the_mail_and_the_recipients(em
     ]
 
 
-def test_a_read_receipt_is_automatic_and_no_bounce():
+def test_a_read_receipt_is_automatic_and_no_bounce() -> None:
     raw = REPORT.format(kind="disposition-notification", embedded="text/rfc822-headers").encode()
 
     parsed = parse_mail(raw, MailLimits())
@@ -158,7 +158,7 @@ def test_a_read_receipt_is_automatic_and_no_bounce():
     assert parsed.bounced_message_ids == ("reply-7@deskline.example.ru",)
 
 
-def test_a_bounce_without_a_report_names_the_mail_that_its_text_quotes():
+def test_a_bounce_without_a_report_names_the_mail_that_its_text_quotes() -> None:
     text = "I wasn't able to deliver.\n\n--- Below is a copy.\n\nMessage-ID: <reply-8@deskline.example.ru>\n"
 
     parsed = mail(sender="MAILER-DAEMON@mx.example.ru", body=text)
@@ -166,7 +166,7 @@ def test_a_bounce_without_a_report_names_the_mail_that_its_text_quotes():
     assert parsed.bounced_message_ids == ("reply-8@deskline.example.ru",)
 
 
-def test_a_person_who_forwards_a_mail_as_attachment_reports_nothing():
+def test_a_person_who_forwards_a_mail_as_attachment_reports_nothing() -> None:
     raw = REPORT.format(kind="delivery-status", embedded="message/rfc822").replace(
         "multipart/report", "multipart/mixed"
     )

@@ -22,13 +22,13 @@ def b64(text, charset="utf-8"):
     return base64.b64encode(text.encode(charset)).decode()
 
 
-def word(text, charset="utf-8"):
+def word(text, charset="utf-8") -> str:
     return f"=?{charset}?B?{b64(text, charset)}?="
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "cp1251", "koi8-r"])
 @pytest.mark.parametrize("declared", [None, "x-unknown", "us-ascii", "default"])
-def test_russian_is_read_whatever_was_declared(charset, declared):
+def test_russian_is_read_whatever_was_declared(charset, declared) -> None:
     text = "Здравствуйте! Терминал на складе не печатает этикетки."
     content_type = f"Content-Type: text/plain; charset={declared}\n" if declared else ""
     raw = f"From: a@b.ru\nSubject: Заявка на ремонт\n{content_type}\n{text}".encode(charset)
@@ -44,36 +44,36 @@ def test_russian_is_read_whatever_was_declared(charset, declared):
 @pytest.mark.parametrize(
     "text", ["ЗАЯВКА", "Привет", "тест", "ДОГОВОР 5", "Не работает", "да", "Срочно!", "Иван Петров"]
 )
-def test_short_russian_words_are_told_apart(charset, text):
+def test_short_russian_words_are_told_apart(charset, text) -> None:
     assert decode(text.encode(charset)).text == text
 
 
-def test_cyrillic_labelled_as_western_is_seen_through():
+def test_cyrillic_labelled_as_western_is_seen_through() -> None:
     data = "Не работает принтер".encode("cp1251")
 
     assert decode(data, "iso-8859-1").text == "Не работает принтер"
     assert decode("Café à la crème".encode("latin-1"), "iso-8859-1").text == "Café à la crème"
 
 
-def test_utf8_labelled_as_windows_1251_is_seen_through():
+def test_utf8_labelled_as_windows_1251_is_seen_through() -> None:
     assert decode("Не работает принтер".encode(), "windows-1251").text == "Не работает принтер"
 
 
-def test_a_damaged_character_is_replaced_and_flagged():
+def test_a_damaged_character_is_replaced_and_flagged() -> None:
     decoded = decode("Не работает принтер".encode() + b"\xff" + b"!", "utf-8")
 
     assert decoded.text == "Не работает принтер\ufffd!"
     assert decoded.replaced
 
 
-def test_bytes_that_are_no_text_are_replaced_and_flagged():
+def test_bytes_that_are_no_text_are_replaced_and_flagged() -> None:
     assert decode(bytes(range(128, 160)) * 4).replaced
 
 
 @pytest.mark.parametrize(
     "name", ["idna", "punycode", "unicode_escape", "rot13", "zlib", "utf-7", "undefined", "x" * 10_000]
 )
-def test_a_codec_that_is_no_character_set_is_not_used(name):
+def test_a_codec_that_is_no_character_set_is_not_used(name) -> None:
     assert codec_of(name) is None
 
 
@@ -103,11 +103,11 @@ def test_a_codec_that_is_no_character_set_is_not_used(name):
         ("  spaced \t out  ", "spaced out"),
     ],
 )
-def test_a_subject_is_one_decoded_line(value, subject):
+def test_a_subject_is_one_decoded_line(value, subject) -> None:
     assert parse(f"Subject: {value}", "", "x").subject == subject
 
 
-def test_a_folded_subject_is_unfolded_and_one_folded_without_blank_too():
+def test_a_folded_subject_is_unfolded_and_one_folded_without_blank_too() -> None:
     assert parse("Subject: a", "\tb", " c", "", "x").subject == "a b c"
     assert parse(f"Subject: {word('Прив')}", word("ет"), "From: a@b.ru", "", "x").subject == "Привет"
 
@@ -139,7 +139,7 @@ def test_a_folded_subject_is_unfolded_and_one_folded_without_blank_too():
         ('filename="unclosed.pdf', "unclosed.pdf"),
     ],
 )
-def test_a_file_name_is_a_safe_last_component(parameter, filename):
+def test_a_file_name_is_a_safe_last_component(parameter, filename) -> None:
     mail = parse(
         "From: a@b.ru",
         "Content-Type: application/pdf",
@@ -151,14 +151,14 @@ def test_a_file_name_is_a_safe_last_component(parameter, filename):
     assert [a.filename for a in mail.attachments] == [filename]
 
 
-def test_broken_base64_gives_what_can_be_read_and_is_flagged():
+def test_broken_base64_gives_what_can_be_read_and_is_flagged() -> None:
     mail = parse("From: a@b.ru", "Content-Transfer-Encoding: base64", "", "SGVsbG8gd29ybG")
 
     assert mail.text == "Hello worl"
     assert Problem.ENCODING_BROKEN in mail.problems
 
 
-def test_uuencoded_content_is_decoded():
+def test_uuencoded_content_is_decoded() -> None:
     mail = parse(
         "From: a@b.ru",
         "Content-Type: application/octet-stream; name=a.txt",

@@ -51,7 +51,7 @@ def parse_soundly(raw, limits=LIMITS):
     return mail
 
 
-def test_a_hundred_thousand_nested_multiparts_are_too_deep():
+def test_a_hundred_thousand_nested_multiparts_are_too_deep() -> None:
     nested = b"".join(
         b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(100_000)
     )
@@ -62,8 +62,8 @@ def test_a_hundred_thousand_nested_multiparts_are_too_deep():
     assert Problem.TOO_DEEP in mail.problems
 
 
-def test_what_stands_above_the_depth_limit_is_kept():
-    def wrap(inner, level):
+def test_what_stands_above_the_depth_limit_is_kept() -> None:
+    def wrap(inner, level) -> bytes:
         return b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n\nat %d\n--b%d\n%s\n--b%d--\n" % (
             *(level,) * 4,
             inner,
@@ -82,20 +82,20 @@ def test_what_stands_above_the_depth_limit_is_kept():
     assert Problem.TOO_DEEP in mail.problems
 
 
-def test_a_hundred_thousand_nested_messages_are_one_attachment():
+def test_a_hundred_thousand_nested_messages_are_one_attachment() -> None:
     mail = parse_soundly(HEAD + b"Content-Type: message/rfc822\n\n" * 100_000)
 
     assert len(mail.attachments) == 1
 
 
-def test_of_fifty_thousand_parts_the_first_are_kept():
+def test_of_fifty_thousand_parts_the_first_are_kept() -> None:
     mail = parse_soundly(MULTIPART + b"--B\r\nContent-Type: text/plain\r\n\r\nx\r\n" * 50_000 + b"--B--\r\n")
 
     assert mail.text.count("x") == LIMITS.parts - 1
     assert mail.problems == {Problem.TOO_MANY_PARTS}
 
 
-def test_a_header_of_ten_megabytes_is_cut_and_the_body_found():
+def test_a_header_of_ten_megabytes_is_cut_and_the_body_found() -> None:
     mail = parse_soundly(b"X-Long: " + b"a" * 10_000_000 + b"\r\n" + HEAD + b"\r\nbody")
 
     assert (mail.subject, mail.text) == ("Help", "body")
@@ -103,14 +103,14 @@ def test_a_header_of_ten_megabytes_is_cut_and_the_body_found():
 
 
 @pytest.mark.parametrize("line", [b"X-Many: b\n", b"X-Fold: b\n" + b" x\n" * 50])
-def test_a_million_header_lines_are_cut_and_the_body_found(line):
+def test_a_million_header_lines_are_cut_and_the_body_found(line) -> None:
     mail = parse_soundly(HEAD + line * (1_000_000 // line.count(b"\n")) + b"\nbody")
 
     assert (mail.subject, mail.text) == ("Help", "body")
     assert Problem.HEADERS_TRUNCATED in mail.problems
 
 
-def test_a_million_quoted_lines_are_shown_up_to_the_limit():
+def test_a_million_quoted_lines_are_shown_up_to_the_limit() -> None:
     mail = parse_soundly(HEAD + b"\r\n" + b">\n" * 1_000_000)
 
     assert mail.problems == {Problem.TEXT_TRUNCATED}
@@ -140,12 +140,12 @@ def test_a_million_quoted_lines_are_shown_up_to_the_limit():
     ],
     ids=lambda raw: raw[40:70].decode("ascii", "replace"),
 )
-def test_a_bomb_ends_with_a_usable_result(raw):
+def test_a_bomb_ends_with_a_usable_result(raw) -> None:
     parse_soundly(raw)
 
 
 @given(st.binary(max_size=2_000))
-def test_any_bytes_are_parsed(raw):
+def test_any_bytes_are_parsed(raw) -> None:
     parse_soundly(raw)
 
 
@@ -206,7 +206,7 @@ SMALL = MailLimits(
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=80).map(b"".join))
-def test_any_arrangement_of_mail_like_pieces_is_parsed(raw):
+def test_any_arrangement_of_mail_like_pieces_is_parsed(raw) -> None:
     parse_soundly(raw)
     parse_soundly(raw, SMALL)
 
@@ -227,7 +227,7 @@ VALID = valid_mail()
 
 
 @given(st.integers(0, 2**32), st.integers(1, 30))
-def test_a_mutated_mail_is_parsed(seed, changes):
+def test_a_mutated_mail_is_parsed(seed, changes) -> None:
     chance = random.Random(seed)
     raw = bytearray(VALID)
     for _ in range(changes):
@@ -274,7 +274,7 @@ def structures(draw, level=0):
 
 
 @given(structures(), st.booleans())
-def test_sound_structures_are_read_as_the_standard_library_reads_them(message, crlf):
+def test_sound_structures_are_read_as_the_standard_library_reads_them(message, crlf) -> None:
     raw = message.as_bytes()
     raw = raw.replace(b"\n", b"\r\n") if crlf else raw
 
@@ -290,6 +290,6 @@ def cpython_samples():
 
 
 @pytest.mark.parametrize("path", cpython_samples(), ids=lambda path: path.name)
-def test_the_samples_of_cpython_are_parsed(path):
+def test_the_samples_of_cpython_are_parsed(path) -> None:
     parse_soundly(path.read_bytes())
     parse_soundly(path.read_bytes(), SMALL)

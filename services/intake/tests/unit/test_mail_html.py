@@ -42,13 +42,13 @@ LIMIT = 2_000_000
         ('<blockquote style="margin: 0 0 0 40px; border: none">indented</blockquote>', "indented"),
     ],
 )
-def test_html_reads_as_text(source, text):
+def test_html_reads_as_text(source, text) -> None:
     shown = html_to_text(source, LIMIT)
 
     assert [line for line in shown.split("\n") if line] == [line for line in text.split("\n") if line]
 
 
-def test_paragraphs_are_parted_by_one_blank_line():
+def test_paragraphs_are_parted_by_one_blank_line() -> None:
     assert html_to_text("<p>a</p>\n<p>b</p><p></p><p>&nbsp;</p><p>c</p>", LIMIT) == "a\n\nb\n\nc"
 
 
@@ -74,25 +74,25 @@ def test_paragraphs_are_parted_by_one_blank_line():
         ("<a href=https://e.ru>x<br>", 70_000),
     ],
 )
-def test_hostile_markup_ends_with_its_last_words(unit, count):
+def test_hostile_markup_ends_with_its_last_words(unit, count) -> None:
     shown = html_to_text("начало " + unit * count, LIMIT)
 
     assert shown.lstrip("> ").startswith("начало")
     assert len(shown) <= LIMIT * 2
 
 
-def test_deep_nesting_keeps_the_text_and_ends_with_its_containers():
+def test_deep_nesting_keeps_the_text_and_ends_with_its_containers() -> None:
     source = "<div>" * 100_000 + "глубоко" + "</div>" * 100_000 + "снаружи"
 
     assert html_to_text(source, LIMIT) == "глубоко\nснаружи"
 
 
-def test_a_number_of_a_million_digits_is_no_character():
+def test_a_number_of_a_million_digits_is_no_character() -> None:
     assert html_to_text("a&#" + "1" * 1_000_000 + ";b", LIMIT).startswith("a")
 
 
 @given(st.text(alphabet="<>/!-=\"'& abpdivscrtquoe#x;\n\t1ж", max_size=300))
-def test_any_markup_gives_text_without_failing(source):
+def test_any_markup_gives_text_without_failing(source) -> None:
     shown = html_to_text(source, LIMIT)
 
     assert "\r" not in shown

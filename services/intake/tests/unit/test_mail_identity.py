@@ -19,7 +19,7 @@ MAIL = (
 NAMELESS = MAIL.replace(b"Message-ID: <1@zavod.ru>\r\n", b"")
 
 
-def test_a_mail_delivered_twice_has_one_key():
+def test_a_mail_delivered_twice_has_one_key() -> None:
     again = (
         b"Return-Path: <ivan@zavod.ru>\nDelivered-To: support@example.ru\n"
         b"Received: from x by y\n\tid 42; Mon, 15 Jan 2024 10:05:00 +0300\n"
@@ -30,7 +30,7 @@ def test_a_mail_delivered_twice_has_one_key():
     assert identify("line", MAIL) == identify("line", again + b"\n\n")
 
 
-def test_a_refolded_header_changes_nothing():
+def test_a_refolded_header_changes_nothing() -> None:
     long = MAIL.replace(b"Subject: Help", b"Subject: Help me with this")
     folded = MAIL.replace(b"Subject: Help", b"Subject: Help me\r\n\twith this")
 
@@ -45,18 +45,18 @@ def test_a_refolded_header_changes_nothing():
         (b"Subject: Help", b"Subject: Other"),
     ],
 )
-def test_the_same_message_id_on_another_mail_is_kept_and_seen(what, other):
+def test_the_same_message_id_on_another_mail_is_kept_and_seen(what, other) -> None:
     first, second = identify("line", MAIL), identify("line", MAIL.replace(what, other))
 
     assert first.source_key != second.source_key
     assert first.message_id == second.message_id == "1@zavod.ru"
 
 
-def test_one_mail_to_two_lines_has_two_keys():
+def test_one_mail_to_two_lines_has_two_keys() -> None:
     assert identify("sales", MAIL).source_key != identify("support", MAIL).source_key
 
 
-def test_without_message_id_the_date_tells_two_alarms_apart():
+def test_without_message_id_the_date_tells_two_alarms_apart() -> None:
     later = NAMELESS.replace(
         b"15 Jan 2024 10:00:00 +0300\r\nSubject", b"15 Jan 2024 11:00:00 +0300\r\nSubject"
     )
@@ -69,18 +69,18 @@ def test_without_message_id_the_date_tells_two_alarms_apart():
     assert canonical_body_hash(NAMELESS) == canonical_body_hash(later)
 
 
-def test_without_message_id_transport_headers_count_for_nothing():
+def test_without_message_id_transport_headers_count_for_nothing() -> None:
     again = b"Received: by elsewhere\r\nX-MS-Exchange-Organization-SCL: 1\r\nX-Spam-Score: 5\r\n" + NAMELESS
 
     assert canonical_message_hash(NAMELESS) == canonical_message_hash(again)
     assert identify("line", NAMELESS).source_key == identify("line", again).source_key
 
 
-def test_after_its_window_the_same_nameless_mail_gets_another_key():
+def test_after_its_window_the_same_nameless_mail_gets_another_key() -> None:
     assert source_key("line", None, NAMELESS) != source_key("line", None, NAMELESS, occurrence="2")
 
 
-def test_the_key_is_the_same_whether_the_message_id_is_given_or_read():
+def test_the_key_is_the_same_whether_the_message_id_is_given_or_read() -> None:
     identity = identify("line", MAIL)
 
     assert identity.source_key == source_key("line", "1@zavod.ru", MAIL)
@@ -88,9 +88,9 @@ def test_the_key_is_the_same_whether_the_message_id_is_given_or_read():
     assert len(identity.source_key) == 64
 
 
-def test_parts_of_a_key_cannot_run_into_one_another():
+def test_parts_of_a_key_cannot_run_into_one_another() -> None:
     assert source_key("ab", "c", MAIL) != source_key("a", "bc", MAIL)
 
 
-def test_an_empty_message_id_is_none():
+def test_an_empty_message_id_is_none() -> None:
     assert identify("line", MAIL.replace(b"<1@zavod.ru>", b"<>")).windowed

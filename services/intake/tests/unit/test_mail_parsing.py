@@ -11,6 +11,7 @@ from deskline_intake.domain import mail as mail_module
 from deskline_intake.domain.limits import MailLimits
 from deskline_intake.domain.mail import guess_language, parse_mail
 from deskline_intake.domain.problems import Problem
+from typing import Never
 
 pytestmark = pytest.mark.unit
 
@@ -25,7 +26,7 @@ def b64(text, charset="utf-8"):
     return base64.b64encode(text.encode(charset)).decode()
 
 
-def word(text, charset="utf-8"):
+def word(text, charset="utf-8") -> str:
     return f"=?{charset}?B?{b64(text, charset)}?="
 
 
@@ -70,7 +71,7 @@ GMAIL = (
 )
 
 
-def test_a_reply_from_gmail_gives_all_its_facts():
+def test_a_reply_from_gmail_gives_all_its_facts() -> None:
     mail = parse(*GMAIL)
 
     assert mail.message_id == "CAF+x=1@mail.gmail.com"
@@ -97,13 +98,13 @@ def test_a_reply_from_gmail_gives_all_its_facts():
     assert mail.problems == frozenset()
 
 
-def test_a_parsed_mail_travels_between_processes():
+def test_a_parsed_mail_travels_between_processes() -> None:
     mail = parse(*GMAIL)
 
     assert pickle.loads(pickle.dumps(mail)) == mail
 
 
-def test_outlook_with_an_inline_picture_and_html_only():
+def test_outlook_with_an_inline_picture_and_html_only() -> None:
     mail = parse(
         "From: ivan@zavod.ru",
         'Content-Type: multipart/related; boundary="R"',
@@ -129,7 +130,7 @@ def test_outlook_with_an_inline_picture_and_html_only():
     assert picture.content_id == "i1@x"
 
 
-def test_apple_mail_interleaves_text_and_attachments():
+def test_apple_mail_interleaves_text_and_attachments() -> None:
     mail = parse(
         "From: ivan@zavod.ru",
         "Content-Type: multipart/mixed; boundary=A",
@@ -155,7 +156,7 @@ def test_apple_mail_interleaves_text_and_attachments():
     assert [(a.filename, a.content, a.inline) for a in mail.attachments] == [("log.txt", b"line", True)]
 
 
-def test_thunderbirds_flowed_lines_are_joined_and_their_quotes_kept_apart():
+def test_thunderbirds_flowed_lines_are_joined_and_their_quotes_kept_apart() -> None:
     mail = parse(
         "From: ivan@zavod.ru",
         "Content-Type: text/plain; charset=utf-8; format=flowed",
@@ -173,7 +174,7 @@ def test_thunderbirds_flowed_lines_are_joined_and_their_quotes_kept_apart():
     assert mail.reply == "A long answer."
 
 
-def test_a_quote_that_only_the_html_marks_is_left_out_of_the_reply():
+def test_a_quote_that_only_the_html_marks_is_left_out_of_the_reply() -> None:
     mail = parse(
         "From: ivan@zavod.ru",
         "Content-Type: multipart/alternative; boundary=A",
@@ -195,7 +196,7 @@ def test_a_quote_that_only_the_html_marks_is_left_out_of_the_reply():
     assert "Перезагрузите" in mail.text
 
 
-def test_an_invitation_beside_the_text_is_an_attachment():
+def test_an_invitation_beside_the_text_is_an_attachment() -> None:
     mail = parse(
         "From: ivan@zavod.ru",
         "Content-Type: multipart/alternative; boundary=A",
@@ -215,7 +216,7 @@ def test_an_invitation_beside_the_text_is_an_attachment():
     assert [a.filename for a in mail.attachments] == ["attachment.ics"]
 
 
-def test_a_forwarded_mail_is_one_attachment_with_everything_in_it():
+def test_a_forwarded_mail_is_one_attachment_with_everything_in_it() -> None:
     mail = parse(
         "From: ivan@zavod.ru",
         "Content-Type: multipart/mixed; boundary=A",
@@ -239,7 +240,7 @@ def test_a_forwarded_mail_is_one_attachment_with_everything_in_it():
     assert mail.text == ""
 
 
-def test_a_bare_carriage_return_starts_no_header():
+def test_a_bare_carriage_return_starts_no_header() -> None:
     mail = parse_mail(b"Subject: a\rFrom: boss@bank.ru\r\nFrom: ivan@zavod.ru\r\n\r\nx", LIMITS)
 
     assert mail.subject == "a From: boss@bank.ru"
@@ -247,13 +248,13 @@ def test_a_bare_carriage_return_starts_no_header():
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
-def test_any_line_ending_will_do(newline):
+def test_any_line_ending_will_do(newline) -> None:
     mail = parse_mail(newline.join((b"From: a@b.ru", b"Subject: s", b"", b"one", b"two")), LIMITS)
 
     assert (mail.from_address, mail.subject, mail.text) == ("a@b.ru", "s", "one\ntwo")
 
 
-def test_the_first_of_two_senders_wins_and_is_flagged():
+def test_the_first_of_two_senders_wins_and_is_flagged() -> None:
     mail = parse("From: ivan@zavod.ru", "From: boss@bank.ru", "Subject: a", "Subject: b", "", "x")
 
     assert (mail.from_address, mail.subject) == ("ivan@zavod.ru", "a")
@@ -273,17 +274,17 @@ def test_the_first_of_two_senders_wins_and_is_flagged():
         ("<\x00a\x01@b>", "a@b"),
     ],
 )
-def test_a_message_id_is_comparable(value, message_id):
+def test_a_message_id_is_comparable(value, message_id) -> None:
     found = parse(f"Message-ID: {value}", "", "x").message_id
 
     assert found == message_id
 
 
-def test_a_long_message_id_is_cut():
+def test_a_long_message_id_is_cut() -> None:
     assert len(parse(f"Message-ID: <{'a' * 5_000}@b>", "", "x").message_id) == 500
 
 
-def test_of_many_references_the_first_and_the_last_are_kept():
+def test_of_many_references_the_first_and_the_last_are_kept() -> None:
     references = parse("References: " + " ".join(f"<{n}@x>" for n in range(1_000)), "", "x").references
 
     assert len(references) == LIMITS.references
@@ -304,17 +305,17 @@ def test_of_many_references_the_first_and_the_last_are_kept():
         ("текст/обычный", "x", "x"),
     ],
 )
-def test_a_malformed_structure_still_shows_its_text(content_type, body, text):
+def test_a_malformed_structure_still_shows_its_text(content_type, body, text) -> None:
     assert parse("From: a@b.ru", f"Content-Type: {content_type}", "", body).text == text
 
 
-def test_text_holds_no_characters_that_a_database_refuses():
+def test_text_holds_no_characters_that_a_database_refuses() -> None:
     mail = parse("From: a@b.ru", "", "a\x00b\x1bc\u202ed\tе")
 
     assert mail.text == "abcd\tе"
 
 
-def test_an_oversize_mail_gives_its_headers():
+def test_an_oversize_mail_gives_its_headers() -> None:
     mail = parse(*GMAIL, limits=MailLimits(raw_bytes=1_000))
 
     assert mail.problems == {Problem.OVERSIZE}
@@ -323,7 +324,7 @@ def test_an_oversize_mail_gives_its_headers():
     assert (mail.text, mail.attachments) == ("", ())
 
 
-def test_attachments_over_number_or_size_are_dropped_and_the_rest_kept():
+def test_attachments_over_number_or_size_are_dropped_and_the_rest_kept() -> None:
     parts = [
         line
         for n in range(5)
@@ -344,7 +345,7 @@ def test_attachments_over_number_or_size_are_dropped_and_the_rest_kept():
     assert few.problems == small.problems == {Problem.ATTACHMENT_DROPPED}
 
 
-def test_long_text_is_cut_between_characters_and_flagged():
+def test_long_text_is_cut_between_characters_and_flagged() -> None:
     mail = parse(
         "From: a@b.ru",
         "Content-Type: text/plain; charset=utf-8",
@@ -357,7 +358,7 @@ def test_long_text_is_cut_between_characters_and_flagged():
     assert mail.problems == {Problem.TEXT_TRUNCATED}
 
 
-def test_a_mail_without_a_sender_says_so():
+def test_a_mail_without_a_sender_says_so() -> None:
     mail = parse("Subject: x", "From: nobody at all", "", "text")
 
     assert mail.from_address is None
@@ -368,12 +369,12 @@ def test_a_mail_without_a_sender_says_so():
 @pytest.mark.parametrize(
     ("text", "language"), [("Привет, world", "ru"), ("Hello, мир is here", "en"), ("123 +", None)]
 )
-def test_the_language_goes_by_its_letters(text, language):
+def test_the_language_goes_by_its_letters(text, language) -> None:
     assert guess_language(text) == language
 
 
-def test_a_failing_parser_still_gives_the_headers(monkeypatch):
-    def fail(*_):
+def test_a_failing_parser_still_gives_the_headers(monkeypatch) -> None:
+    def fail(*_) -> Never:
         raise RuntimeError
 
     monkeypatch.setattr(mail_module, "read_body", fail)

@@ -32,7 +32,7 @@ ATTRIBUTIONS = {
 
 
 @pytest.mark.parametrize("attribution", ATTRIBUTIONS.values(), ids=ATTRIBUTIONS)
-def test_a_quote_under_its_attribution_is_dropped(attribution):
+def test_a_quote_under_its_attribution_is_dropped(attribution) -> None:
     assert strip_quotes(f"{REPLY}\n\n{attribution}\n\n{QUOTE}\n") == REPLY
     assert strip_quotes(f"{REPLY}\n{attribution}\n{QUOTE}") == REPLY
 
@@ -41,7 +41,7 @@ UNDOUBTED = ["gmail ru", "gmail en", "gmail en wrapped", "apple ru", "apple en",
 
 
 @pytest.mark.parametrize("client", UNDOUBTED)
-def test_an_attribution_that_names_moment_and_address_needs_no_marks_below(client):
+def test_an_attribution_that_names_moment_and_address_needs_no_marks_below(client) -> None:
     unmarked = QUOTE.replace("> ", "").replace(">", "")
 
     assert strip_quotes(f"{REPLY}\n\n{ATTRIBUTIONS[client]}\n\n{unmarked}") == REPLY
@@ -75,16 +75,16 @@ SEPARATED = {
 
 
 @pytest.mark.parametrize("quoted", SEPARATED.values(), ids=SEPARATED)
-def test_what_follows_a_separator_is_dropped(quoted):
+def test_what_follows_a_separator_is_dropped(quoted) -> None:
     assert strip_quotes(f"{REPLY}\n\n{quoted}\n") == REPLY
 
 
 @pytest.mark.parametrize("quoted", [*SEPARATED.values(), QUOTE, f"{ATTRIBUTIONS['gmail ru']}\n{QUOTE}"])
-def test_a_message_of_nothing_but_quotes_is_shown_whole(quoted):
+def test_a_message_of_nothing_but_quotes_is_shown_whole(quoted) -> None:
     assert strip_quotes(f"\n{quoted}\n\n") == quoted
 
 
-def test_answers_between_quoted_lines_are_kept():
+def test_answers_between_quoted_lines_are_kept() -> None:
     text = dedent("""\
         15.01.2024 10:00, Поддержка пишет:
         > Какая модель?
@@ -98,18 +98,18 @@ def test_answers_between_quoted_lines_are_kept():
     assert strip_quotes(text) == "МТ-90.\n\nВчера вечером."
 
 
-def test_an_answer_below_the_quote_is_kept():
+def test_an_answer_below_the_quote_is_kept() -> None:
     assert strip_quotes(f"{ATTRIBUTIONS['thunderbird en']}\n{QUOTE}\n\n{REPLY}") == REPLY
 
 
 @pytest.mark.parametrize("mark", ["-- ", "--"])
-def test_a_signature_is_dropped(mark):
+def test_a_signature_is_dropped(mark) -> None:
     assert strip_quotes(f"{REPLY}\n\n{mark}\nИван Петров\n+7 495 000-00-00") == REPLY
     assert strip_quotes(f"{REPLY}\n{mark}\nИван\n\n{ATTRIBUTIONS['yandex']}\n{QUOTE}") == REPLY
     assert strip_quotes(f"{ATTRIBUTIONS['yandex']}\n{QUOTE}\n{REPLY}\n{mark}\nИван") == REPLY
 
 
-def test_a_long_text_after_two_dashes_is_no_signature():
+def test_a_long_text_after_two_dashes_is_no_signature() -> None:
     text = "Запрос:\n--\n" + "\n".join(f"строка {n}" for n in range(100))
 
     assert strip_quotes(text) == text
@@ -128,7 +128,7 @@ def test_a_long_text_after_two_dashes_is_no_signature():
         "Отправлено из Яндекс Почты",
     ],
 )
-def test_a_phones_advertisement_is_dropped(line):
+def test_a_phones_advertisement_is_dropped(line) -> None:
     assert strip_quotes(f"{REPLY}\n\n{line}") == REPLY
     assert strip_quotes(f"{REPLY}\n\n{line}\n\n{ATTRIBUTIONS['apple ru']}\n{QUOTE}") == REPLY
 
@@ -149,11 +149,11 @@ def test_a_phones_advertisement_is_dropped(line):
         "Original message was lost\nplease resend",
     ],
 )
-def test_a_persons_own_words_stay(text):
+def test_a_persons_own_words_stay(text) -> None:
     assert strip_quotes(text) == text
 
 
-def test_the_bats_initials_mark_quotes():
+def test_the_bats_initials_mark_quotes() -> None:
     text = "Здравствуйте!\n\nВы писали 15 января 2024 г., 10:00:\n\nИП> Какая модель?\nИП> Где?\n\nМТ-90."
 
     assert strip_quotes(text) == "Здравствуйте!\n\nМТ-90."
@@ -186,14 +186,14 @@ HTML = {
 
 
 @pytest.mark.parametrize("shape", HTML.values(), ids=HTML)
-def test_the_quotes_of_html_mails_are_marked_and_dropped(shape):
+def test_the_quotes_of_html_mails_are_marked_and_dropped(shape) -> None:
     text = html_to_text(shape.format(reply="Спасибо, заработало.", quote="Перезагрузите терминал."), 100_000)
 
     assert "Перезагрузите терминал." in text
     assert strip_quotes(text) == "Спасибо, заработало."
 
 
-def test_an_html_answer_between_quotes_is_kept():
+def test_an_html_answer_between_quotes_is_kept() -> None:
     text = html_to_text(
         "<blockquote>A?</blockquote><div>МТ-90</div><blockquote>B?</blockquote><div>Склад</div>", 999
     )
@@ -201,5 +201,5 @@ def test_an_html_answer_between_quotes_is_kept():
     assert strip_quotes(text) == "МТ-90\n\nСклад"
 
 
-def test_a_million_quoted_lines_leave_the_answer():
+def test_a_million_quoted_lines_leave_the_answer() -> None:
     assert strip_quotes("> x\n" * 1_000_000 + "ответ") == "ответ"

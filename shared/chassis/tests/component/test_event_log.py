@@ -9,7 +9,7 @@ import pytest
 
 from deskline_chassis.event_log import Cause, EventLog, EventTooLargeError, NewEvent, SequenceTakenError
 from deskline_chassis.personal_data import KeyRing, MissingKeyError, PersonErasedError
-from deskline_chassis.postgres import Database
+from deskline_chassis.postgres import SESSION_OPTIONS, Database, conninfo
 from deskline_events.facts import MAX_DATA_BYTES
 from deskline_events.intake import CompanyRegistered, ContactRegistered
 
@@ -95,13 +95,16 @@ def _writer(database: Database, log: EventLog, cause: Cause, shared: list[UUID],
 
 
 def test_stopped_writer_stops_nobody_for_long_and_nothing_is_missed(
-    lone: Any, log: EventLog, cause: Cause
+    lone: Any, log: EventLog, cause: Cause, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, database = lone
     follower = Follower(made.runtime_url)
     follower.start()
     before = write(database, log, company(uuid4(), cause))
-    stopped = psycopg.connect(made.runtime_url, options="-c idle_in_transaction_session_timeout=1s")
+    # Ours, but for the length: 10 s are long in a test.
+    limits = {name: "1s" if name.startswith("idle_in") else value for name, value in SESSION_OPTIONS.items()}
+    monkeypatch.setattr("deskline_chassis.postgres.SESSION_OPTIONS", limits)
+    stopped = psycopg.connect(conninfo(made.runtime_url, "stopped"))
     log.lock(stopped)
     (lost,) = log.append(stopped, [company(uuid4(), cause)])
     after = write(database, log, company(uuid4(), cause))

@@ -172,6 +172,7 @@ async def test_keys_travel_wrapped_and_their_erasure_stays(house: House) -> None
             "announced anew", lambda: house.rows("SELECT FROM relay WHERE epoch = 2 AND keys_position > 0")
         )
         *_, last = await house.topic(house.broker.topic(keys_topic("intake")))
+        assert dict(last.headers)["deskline-epoch"] == b"2"
         erased = json.loads(last.value)
         assert erased["subject"] == str(person)
         assert erased["erased_at"]
