@@ -247,8 +247,8 @@ def main() -> None:
     table = "\n".join(f"| {what} | {value} |" for what, value in rows)
     REPORT.write_text(
         "# Benchmarks\n\nWritten by `make bench`: a 7 KB Russian mail of three parts, all services,\n"
-        "Kafka and PostgreSQL (fsync on) on one machine, load client included. Figures are minimum / median / maximum\n"
-        f"over {RUNS} runs; the machine is shared, so compare only within one table.\n\n"
+        "Kafka and PostgreSQL (fsync on) on one machine, load client included. Figures are minimum /\n"
+        f"median / maximum over {RUNS} runs; the machine is shared, so compare only within one table.\n\n"
         f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {os.cpu_count()} cores, {platform.machine()},"
         f" Python {platform.python_version()}\n\n| what | figure |\n|---|---|\n{table}\n"
     )

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.unit
         ("o'neil+tag@example.com", "o'neil+tag@example.com"),
     ],
 )
-def test_equal_addresses_have_one_form(written, normal) -> None:
+def test_equal_addresses_have_one_form(written: str, normal: str) -> None:
     assert normalise_address(written) == normal
     assert normalise_address(normal) == normal
 
@@ -54,7 +54,7 @@ def test_equal_addresses_have_one_form(written, normal) -> None:
         "<ivan@example.ru>",
     ],
 )
-def test_what_is_no_address_is_refused(written) -> None:
+def test_what_is_no_address_is_refused(written: str) -> None:
     assert normalise_address(written) is None
 
 
@@ -81,7 +81,7 @@ def test_what_is_no_address_is_refused(written) -> None:
         (r'"Ivan \"The\" P" <i@e.ru>', [Mailbox('Ivan "The" P', "i@e.ru")]),
     ],
 )
-def test_mailboxes_are_read_from_what_clients_write(value, boxes) -> None:
+def test_mailboxes_are_read_from_what_clients_write(value: str, boxes: list[Mailbox]) -> None:
     assert list(parse_mailboxes(value, 10)) == boxes
 
 
@@ -103,7 +103,7 @@ def test_a_line_break_in_an_encoded_name_becomes_a_blank() -> None:
 @pytest.mark.parametrize(
     "value", ["a," * 100_000, "(" * 100_000, '"' * 100_001, "a@b@," * 50_000, "<" * 100_000]
 )
-def test_a_hostile_list_ends_with_what_was_readable(value) -> None:
+def test_a_hostile_list_ends_with_what_was_readable(value: str) -> None:
     assert len(parse_mailboxes(value + "ivan@example.ru", 200)) <= 200
 
 
@@ -126,7 +126,7 @@ def test_no_more_mailboxes_than_the_limit_are_read() -> None:
         ("nobody", None),
     ],
 )
-def test_a_company_is_told_by_a_domain_of_its_own(address, domain) -> None:
+def test_a_company_is_told_by_a_domain_of_its_own(address: str, domain: str | None) -> None:
     assert company_domain(address) == domain
 
 
@@ -140,5 +140,5 @@ def test_a_company_is_told_by_a_domain_of_its_own(address, domain) -> None:
         ("support+a+b@example.ru", "support@example.ru", "a+b"),
     ],
 )
-def test_a_plus_address_gives_its_base_and_token(address, base, token) -> None:
+def test_a_plus_address_gives_its_base_and_token(address: str, base: str, token: str | None) -> None:
     assert split_plus_address(address) == (base, token)

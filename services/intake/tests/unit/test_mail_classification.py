@@ -4,7 +4,7 @@ import pytest
 
 from deskline_intake.domain.classify import Classification, classify, suppress_auto_reply
 from deskline_intake.domain.limits import MailLimits
-from deskline_intake.domain.mail import parse_mail
+from deskline_intake.domain.mail import ParsedMail, parse_mail
 
 pytestmark = pytest.mark.unit
 
@@ -18,7 +18,7 @@ HUMAN, AUTO, LIST, BOUNCE, OWN_LOOP = (
 )
 
 
-def mail(*headers, sender="ivan@zavod.ru", body="Здравствуйте!"):
+def mail(*headers: str, sender: str = "ivan@zavod.ru", body: str = "Здравствуйте!") -> ParsedMail:
     lines = [f"From: {sender}", "Message-ID: <1@zavod.ru>", "Content-Type: text/plain; charset=utf-8"]
     # A header given by the test replaces the usual one.
     given = {header.partition(":")[0].lower() for header in headers}
@@ -65,7 +65,7 @@ def mail(*headers, sender="ivan@zavod.ru", body="Здравствуйте!"):
         (["Subject: Письмо не доставлено"], HUMAN),
     ],
 )
-def test_a_mail_is_classified_by_its_headers(headers, expected) -> None:
+def test_a_mail_is_classified_by_its_headers(headers: list[str], expected: Classification) -> None:
     assert classify(mail(*headers), OWN, None) is expected
 
 
@@ -88,7 +88,9 @@ def test_a_mail_is_classified_by_its_headers(headers, expected) -> None:
         ("ivan@zavod.ru", ["Return-Path: <>"], "ivan@zavod.ru", HUMAN),
     ],
 )
-def test_the_sender_counts_together_with_the_envelope(sender, headers, envelope_from, expected) -> None:
+def test_the_sender_counts_together_with_the_envelope(
+    sender: str, headers: list[str], envelope_from: str | None, expected: Classification
+) -> None:
     assert classify(mail(*headers, sender=sender), OWN, envelope_from) is expected
 
 
@@ -136,7 +138,7 @@ text
 
 
 @pytest.mark.parametrize("embedded", ["message/rfc822", "text/rfc822-headers"])
-def test_a_delivery_report_is_a_bounce_that_names_the_mail_and_the_recipients(embedded) -> None:
+def test_a_delivery_report_is_a_bounce_that_names_the_mail_and_the_recipients(embedded: str) -> None:
     raw = REPORT.format(kind="delivery-status", embedded=embedded).encode()
 
     parsed = parse_mail(raw, MailLimits())

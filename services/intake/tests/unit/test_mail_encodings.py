@@ -6,7 +6,7 @@ import pytest
 
 from deskline_intake.domain.charsets import codec_of, decode
 from deskline_intake.domain.limits import MailLimits
-from deskline_intake.domain.mail import parse_mail
+from deskline_intake.domain.mail import ParsedMail, parse_mail
 from deskline_intake.domain.problems import Problem
 
 pytestmark = pytest.mark.unit
@@ -14,21 +14,21 @@ pytestmark = pytest.mark.unit
 LIMITS = MailLimits()
 
 
-def parse(*lines, limits=LIMITS):
+def parse(*lines: str, limits: MailLimits = LIMITS) -> ParsedMail:
     return parse_mail("\r\n".join(lines).encode(), limits)
 
 
-def b64(text, charset="utf-8"):
+def b64(text: str, charset: str = "utf-8") -> str:
     return base64.b64encode(text.encode(charset)).decode()
 
 
-def word(text, charset="utf-8") -> str:
+def word(text: str, charset: str = "utf-8") -> str:
     return f"=?{charset}?B?{b64(text, charset)}?="
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "cp1251", "koi8-r"])
 @pytest.mark.parametrize("declared", [None, "x-unknown", "us-ascii", "default"])
-def test_russian_is_read_whatever_was_declared(charset, declared) -> None:
+def test_russian_is_read_whatever_was_declared(charset: str, declared: str | None) -> None:
     text = "Здравствуйте! Терминал на складе не печатает этикетки."
     content_type = f"Content-Type: text/plain; charset={declared}\n" if declared else ""
     raw = f"From: a@b.ru\nSubject: Заявка на ремонт\n{content_type}\n{text}".encode(charset)
@@ -44,7 +44,7 @@ def test_russian_is_read_whatever_was_declared(charset, declared) -> None:
 @pytest.mark.parametrize(
     "text", ["ЗАЯВКА", "Привет", "тест", "ДОГОВОР 5", "Не работает", "да", "Срочно!", "Иван Петров"]
 )
-def test_short_russian_words_are_told_apart(charset, text) -> None:
+def test_short_russian_words_are_told_apart(charset: str, text: str) -> None:
     assert decode(text.encode(charset)).text == text
 
 
@@ -73,7 +73,7 @@ def test_bytes_that_are_no_text_are_replaced_and_flagged() -> None:
 @pytest.mark.parametrize(
     "name", ["idna", "punycode", "unicode_escape", "rot13", "zlib", "utf-7", "undefined", "x" * 10_000]
 )
-def test_a_codec_that_is_no_character_set_is_not_used(name) -> None:
+def test_a_codec_that_is_no_character_set_is_not_used(name: str) -> None:
     assert codec_of(name) is None
 
 
@@ -103,7 +103,7 @@ def test_a_codec_that_is_no_character_set_is_not_used(name) -> None:
         ("  spaced \t out  ", "spaced out"),
     ],
 )
-def test_a_subject_is_one_decoded_line(value, subject) -> None:
+def test_a_subject_is_one_decoded_line(value: str, subject: str) -> None:
     assert parse(f"Subject: {value}", "", "x").subject == subject
 
 
@@ -139,7 +139,7 @@ def test_a_folded_subject_is_unfolded_and_one_folded_without_blank_too() -> None
         ('filename="unclosed.pdf', "unclosed.pdf"),
     ],
 )
-def test_a_file_name_is_a_safe_last_component(parameter, filename) -> None:
+def test_a_file_name_is_a_safe_last_component(parameter: str, filename: str) -> None:
     mail = parse(
         "From: a@b.ru",
         "Content-Type: application/pdf",

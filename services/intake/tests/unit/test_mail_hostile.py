@@ -1,9 +1,12 @@
 """Bombs, garbage and mutations: whatever comes, parsing ends with a usable result."""
 
 import email
+import importlib
 import random
+import sysconfig
 from email.message import EmailMessage, Message
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -13,7 +16,7 @@ from deskline_intake.domain.body import content_of
 from deskline_intake.domain.classify import classify
 from deskline_intake.domain.dedupe import identify
 from deskline_intake.domain.limits import MailLimits
-from deskline_intake.domain.mail import parse_mail
+from deskline_intake.domain.mail import ParsedMail, parse_mail
 from deskline_intake.domain.mime import read_structure
 from deskline_intake.domain.problems import Problem
 
@@ -24,7 +27,7 @@ HEAD = b"From: ivan@zavod.ru\r\nSubject: Help\r\n"
 MULTIPART = HEAD + b'Content-Type: multipart/mixed; boundary="B"\r\n\r\n'
 
 
-def parse_soundly(raw, limits=LIMITS):
+def parse_soundly(raw: bytes, limits: MailLimits = LIMITS) -> ParsedMail:
     """Parses, and holds the result against what every result promises."""
     mail = parse_mail(raw, limits)
     assert Problem.UNPARSEABLE not in mail.problems
@@ -63,7 +66,7 @@ def test_a_hundred_thousand_nested_multiparts_are_too_deep() -> None:
 
 
 def test_what_stands_above_the_depth_limit_is_kept() -> None:
-    def wrap(inner, level) -> bytes:
+    def wrap(inner: bytes, level: int) -> bytes:
         return b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n\nat %d\n--b%d\n%s\n--b%d--\n" % (
             *(level,) * 4,
             inner,
@@ -103,7 +106,7 @@ def test_a_header_of_ten_megabytes_is_cut_and_the_body_found() -> None:
 
 
 @pytest.mark.parametrize("line", [b"X-Many: b\n", b"X-Fold: b\n" + b" x\n" * 50])
-def test_a_million_header_lines_are_cut_and_the_body_found(line) -> None:
+def test_a_million_header_lines_are_cut_and_the_body_found(line: bytes) -> None:
     mail = parse_soundly(HEAD + line * (1_000_000 // line.count(b"\n")) + b"\nbody")
 
     assert (mail.subject, mail.text) == ("Help", "body")
@@ -140,12 +143,12 @@ def test_a_million_quoted_lines_are_shown_up_to_the_limit() -> None:
     ],
     ids=lambda raw: raw[40:70].decode("ascii", "replace"),
 )
-def test_a_bomb_ends_with_a_usable_result(raw) -> None:
+def test_a_bomb_ends_with_a_usable_result(raw: bytes) -> None:
     parse_soundly(raw)
 
 
 @given(st.binary(max_size=2_000))
-def test_any_bytes_are_parsed(raw) -> None:
+def test_any_bytes_are_parsed(raw: bytes) -> None:
     parse_soundly(raw)
 
 
@@ -206,12 +209,12 @@ SMALL = MailLimits(
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=80).map(b"".join))
-def test_any_arrangement_of_mail_like_pieces_is_parsed(raw) -> None:
+def test_any_arrangement_of_mail_like_pieces_is_parsed(raw: bytes) -> None:
     parse_soundly(raw)
     parse_soundly(raw, SMALL)
 
 
-def valid_mail():
+def valid_mail() -> bytes:
     message = EmailMessage()
     message["From"] = "Иван Петров <ivan@zavod.ru>"
     message["To"] = "support@example.ru"
@@ -227,7 +230,7 @@ VALID = valid_mail()
 
 
 @given(st.integers(0, 2**32), st.integers(1, 30))
-def test_a_mutated_mail_is_parsed(seed, changes) -> None:
+def test_a_mutated_mail_is_parsed(seed: int, changes: int) -> None:
     chance = random.Random(seed)
     raw = bytearray(VALID)
     for _ in range(changes):
@@ -244,19 +247,21 @@ def test_a_mutated_mail_is_parsed(seed, changes) -> None:
     parse_soundly(bytes(raw))
 
 
-def leaves_by_the_standard_library(message: Message):
+def leaves_by_the_standard_library(message: Message) -> list[tuple[str, bytes]]:
     if message.get_content_maintype() == "multipart" and message.is_multipart():
-        return [leaf for part in message.get_payload() for leaf in leaves_by_the_standard_library(part)]
-    return [(message.get_content_type(), (message.get_payload(decode=True) or b"").strip())]
+        parts = cast("list[Message]", message.get_payload())
+        return [leaf for part in parts for leaf in leaves_by_the_standard_library(part)]
+    content = cast("bytes | None", message.get_payload(decode=True))
+    return [(message.get_content_type(), (content or b"").strip())]
 
 
-def own_leaves(raw):
+def own_leaves(raw: bytes) -> list[tuple[str, bytes]]:
     parts = read_structure(raw, LIMITS).parts
     return [(part.media_type, content_of(raw, part, 100_000)[0].strip()) for part in parts]
 
 
 @st.composite
-def structures(draw, level=0):
+def structures(draw: st.DrawFn, level: int = 0) -> Message:
     message = Message()
     kind = draw(st.sampled_from(["mixed", "alternative", "related", "leaf", "leaf"])) if level < 3 else "leaf"
     if kind == "leaf":
@@ -274,22 +279,35 @@ def structures(draw, level=0):
 
 
 @given(structures(), st.booleans())
-def test_sound_structures_are_read_as_the_standard_library_reads_them(message, crlf) -> None:
+def test_sound_structures_are_read_as_the_standard_library_reads_them(message: Message, crlf: bool) -> None:
     raw = message.as_bytes()
     raw = raw.replace(b"\n", b"\r\n") if crlf else raw
 
     assert own_leaves(raw) == leaves_by_the_standard_library(email.message_from_bytes(raw))
 
 
-def cpython_samples():
+def cpython_samples() -> list[Path]:
     try:
-        from test import test_email
-    except ImportError:  # slim builds of Python come without their tests
+        package = importlib.import_module("test.test_email")
+    except ModuleNotFoundError:  # slim builds of Python come without their tests
         return []
-    return sorted(path for path in (Path(test_email.__file__).parent / "data").iterdir() if path.is_file())
+    return sorted(path for path in (Path(package.__path__[0]) / "data").iterdir() if path.is_file())
 
 
-@pytest.mark.parametrize("path", cpython_samples(), ids=lambda path: path.name)
-def test_the_samples_of_cpython_are_parsed(path) -> None:
-    parse_soundly(path.read_bytes())
-    parse_soundly(path.read_bytes(), SMALL)
+CPYTHON_SAMPLES = cpython_samples()
+
+
+@pytest.mark.parametrize("count", [len(CPYTHON_SAMPLES)], ids="{} samples".format)
+def test_the_samples_of_cpython_are_as_many_as_this_python_brings(count: int) -> None:
+    data = Path(sysconfig.get_path("stdlib")) / "test" / "test_email" / "data"
+    brought = [path for path in data.iterdir() if path.is_file()] if data.is_dir() else []
+
+    assert count == len(brought)
+
+
+if CPYTHON_SAMPLES:  # over an empty list, pytest would report a skip
+
+    @pytest.mark.parametrize("path", CPYTHON_SAMPLES, ids=lambda path: path.name)
+    def test_the_samples_of_cpython_are_parsed(path: Path) -> None:
+        parse_soundly(path.read_bytes())
+        parse_soundly(path.read_bytes(), SMALL)

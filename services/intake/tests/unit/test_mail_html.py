@@ -42,7 +42,7 @@ LIMIT = 2_000_000
         ('<blockquote style="margin: 0 0 0 40px; border: none">indented</blockquote>', "indented"),
     ],
 )
-def test_html_reads_as_text(source, text) -> None:
+def test_html_reads_as_text(source: str, text: str) -> None:
     shown = html_to_text(source, LIMIT)
 
     assert [line for line in shown.split("\n") if line] == [line for line in text.split("\n") if line]
@@ -74,7 +74,7 @@ def test_paragraphs_are_parted_by_one_blank_line() -> None:
         ("<a href=https://e.ru>x<br>", 70_000),
     ],
 )
-def test_hostile_markup_ends_with_its_last_words(unit, count) -> None:
+def test_hostile_markup_ends_with_its_last_words(unit: str, count: int) -> None:
     shown = html_to_text("начало " + unit * count, LIMIT)
 
     assert shown.lstrip("> ").startswith("начало")
@@ -92,7 +92,7 @@ def test_a_number_of_a_million_digits_is_no_character() -> None:
 
 
 @given(st.text(alphabet="<>/!-=\"'& abpdivscrtquoe#x;\n\t1ж", max_size=300))
-def test_any_markup_gives_text_without_failing(source) -> None:
+def test_any_markup_gives_text_without_failing(source: str) -> None:
     shown = html_to_text(source, LIMIT)
 
     assert "\r" not in shown

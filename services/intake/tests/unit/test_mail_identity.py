@@ -45,7 +45,7 @@ def test_a_refolded_header_changes_nothing() -> None:
         (b"Subject: Help", b"Subject: Other"),
     ],
 )
-def test_the_same_message_id_on_another_mail_is_kept_and_seen(what, other) -> None:
+def test_the_same_message_id_on_another_mail_is_kept_and_seen(what: bytes, other: bytes) -> None:
     first, second = identify("line", MAIL), identify("line", MAIL.replace(what, other))
 
     assert first.source_key != second.source_key

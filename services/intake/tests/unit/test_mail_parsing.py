@@ -4,29 +4,29 @@ import base64
 import pickle
 import quopri
 from hashlib import sha256
+from typing import Never
 
 import pytest
 
 from deskline_intake.domain import mail as mail_module
 from deskline_intake.domain.limits import MailLimits
-from deskline_intake.domain.mail import guess_language, parse_mail
+from deskline_intake.domain.mail import ParsedMail, guess_language, parse_mail
 from deskline_intake.domain.problems import Problem
-from typing import Never
 
 pytestmark = pytest.mark.unit
 
 LIMITS = MailLimits()
 
 
-def parse(*lines, limits=LIMITS):
+def parse(*lines: str, limits: MailLimits = LIMITS) -> ParsedMail:
     return parse_mail("\r\n".join(lines).encode(), limits)
 
 
-def b64(text, charset="utf-8"):
+def b64(text: str, charset: str = "utf-8") -> str:
     return base64.b64encode(text.encode(charset)).decode()
 
 
-def word(text, charset="utf-8") -> str:
+def word(text: str, charset: str = "utf-8") -> str:
     return f"=?{charset}?B?{b64(text, charset)}?="
 
 
@@ -248,7 +248,7 @@ def test_a_bare_carriage_return_starts_no_header() -> None:
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
-def test_any_line_ending_will_do(newline) -> None:
+def test_any_line_ending_will_do(newline: bytes) -> None:
     mail = parse_mail(newline.join((b"From: a@b.ru", b"Subject: s", b"", b"one", b"two")), LIMITS)
 
     assert (mail.from_address, mail.subject, mail.text) == ("a@b.ru", "s", "one\ntwo")
@@ -274,14 +274,17 @@ def test_the_first_of_two_senders_wins_and_is_flagged() -> None:
         ("<\x00a\x01@b>", "a@b"),
     ],
 )
-def test_a_message_id_is_comparable(value, message_id) -> None:
+def test_a_message_id_is_comparable(value: str, message_id: str | None) -> None:
     found = parse(f"Message-ID: {value}", "", "x").message_id
 
     assert found == message_id
 
 
 def test_a_long_message_id_is_cut() -> None:
-    assert len(parse(f"Message-ID: <{'a' * 5_000}@b>", "", "x").message_id) == 500
+    message_id = parse(f"Message-ID: <{'a' * 5_000}@b>", "", "x").message_id
+
+    assert message_id is not None
+    assert len(message_id) == 500
 
 
 def test_of_many_references_the_first_and_the_last_are_kept() -> None:
@@ -305,7 +308,7 @@ def test_of_many_references_the_first_and_the_last_are_kept() -> None:
         ("текст/обычный", "x", "x"),
     ],
 )
-def test_a_malformed_structure_still_shows_its_text(content_type, body, text) -> None:
+def test_a_malformed_structure_still_shows_its_text(content_type: str, body: str, text: str) -> None:
     assert parse("From: a@b.ru", f"Content-Type: {content_type}", "", body).text == text
 
 
@@ -369,12 +372,12 @@ def test_a_mail_without_a_sender_says_so() -> None:
 @pytest.mark.parametrize(
     ("text", "language"), [("Привет, world", "ru"), ("Hello, мир is here", "en"), ("123 +", None)]
 )
-def test_the_language_goes_by_its_letters(text, language) -> None:
+def test_the_language_goes_by_its_letters(text: str, language: str | None) -> None:
     assert guess_language(text) == language
 
 
-def test_a_failing_parser_still_gives_the_headers(monkeypatch) -> None:
-    def fail(*_) -> Never:
+def test_a_failing_parser_still_gives_the_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Never:
         raise RuntimeError
 
     monkeypatch.setattr(mail_module, "read_body", fail)

@@ -32,7 +32,7 @@ ATTRIBUTIONS = {
 
 
 @pytest.mark.parametrize("attribution", ATTRIBUTIONS.values(), ids=ATTRIBUTIONS)
-def test_a_quote_under_its_attribution_is_dropped(attribution) -> None:
+def test_a_quote_under_its_attribution_is_dropped(attribution: str) -> None:
     assert strip_quotes(f"{REPLY}\n\n{attribution}\n\n{QUOTE}\n") == REPLY
     assert strip_quotes(f"{REPLY}\n{attribution}\n{QUOTE}") == REPLY
 
@@ -41,7 +41,7 @@ UNDOUBTED = ["gmail ru", "gmail en", "gmail en wrapped", "apple ru", "apple en",
 
 
 @pytest.mark.parametrize("client", UNDOUBTED)
-def test_an_attribution_that_names_moment_and_address_needs_no_marks_below(client) -> None:
+def test_an_attribution_that_names_moment_and_address_needs_no_marks_below(client: str) -> None:
     unmarked = QUOTE.replace("> ", "").replace(">", "")
 
     assert strip_quotes(f"{REPLY}\n\n{ATTRIBUTIONS[client]}\n\n{unmarked}") == REPLY
@@ -75,12 +75,12 @@ SEPARATED = {
 
 
 @pytest.mark.parametrize("quoted", SEPARATED.values(), ids=SEPARATED)
-def test_what_follows_a_separator_is_dropped(quoted) -> None:
+def test_what_follows_a_separator_is_dropped(quoted: str) -> None:
     assert strip_quotes(f"{REPLY}\n\n{quoted}\n") == REPLY
 
 
 @pytest.mark.parametrize("quoted", [*SEPARATED.values(), QUOTE, f"{ATTRIBUTIONS['gmail ru']}\n{QUOTE}"])
-def test_a_message_of_nothing_but_quotes_is_shown_whole(quoted) -> None:
+def test_a_message_of_nothing_but_quotes_is_shown_whole(quoted: str) -> None:
     assert strip_quotes(f"\n{quoted}\n\n") == quoted
 
 
@@ -103,7 +103,7 @@ def test_an_answer_below_the_quote_is_kept() -> None:
 
 
 @pytest.mark.parametrize("mark", ["-- ", "--"])
-def test_a_signature_is_dropped(mark) -> None:
+def test_a_signature_is_dropped(mark: str) -> None:
     assert strip_quotes(f"{REPLY}\n\n{mark}\nИван Петров\n+7 495 000-00-00") == REPLY
     assert strip_quotes(f"{REPLY}\n{mark}\nИван\n\n{ATTRIBUTIONS['yandex']}\n{QUOTE}") == REPLY
     assert strip_quotes(f"{ATTRIBUTIONS['yandex']}\n{QUOTE}\n{REPLY}\n{mark}\nИван") == REPLY
@@ -128,7 +128,7 @@ def test_a_long_text_after_two_dashes_is_no_signature() -> None:
         "Отправлено из Яндекс Почты",
     ],
 )
-def test_a_phones_advertisement_is_dropped(line) -> None:
+def test_a_phones_advertisement_is_dropped(line: str) -> None:
     assert strip_quotes(f"{REPLY}\n\n{line}") == REPLY
     assert strip_quotes(f"{REPLY}\n\n{line}\n\n{ATTRIBUTIONS['apple ru']}\n{QUOTE}") == REPLY
 
@@ -149,7 +149,7 @@ def test_a_phones_advertisement_is_dropped(line) -> None:
         "Original message was lost\nplease resend",
     ],
 )
-def test_a_persons_own_words_stay(text) -> None:
+def test_a_persons_own_words_stay(text: str) -> None:
     assert strip_quotes(text) == text
 
 
@@ -186,7 +186,7 @@ HTML = {
 
 
 @pytest.mark.parametrize("shape", HTML.values(), ids=HTML)
-def test_the_quotes_of_html_mails_are_marked_and_dropped(shape) -> None:
+def test_the_quotes_of_html_mails_are_marked_and_dropped(shape: str) -> None:
     text = html_to_text(shape.format(reply="Спасибо, заработало.", quote="Перезагрузите терминал."), 100_000)
 
     assert "Перезагрузите терминал." in text

@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,9 @@ def test_a_child_that_hangs_is_killed_and_the_headers_are_told() -> None:
         for child in readers():
             os.kill(child.pid, signal.SIGSTOP)
 
+    started = time.monotonic()
     with read_in_child([RAW], order(1.0), stop_it) as (reading, raw, failed):
+        assert 1.0 <= time.monotonic() - started < 10
         assert failed
         assert reading.problems == ("parser_timeout",)
         assert (reading.sender, reading.subject, reading.text) == ("anna@client.example", "s", "")
