@@ -12,8 +12,8 @@ import psutil
 import psycopg
 import pytest
 
-from deskline_local import process, testing
-from deskline_local.errors import FolderInUse, NotRunning, StartFailed
+from deskline_local import process
+from deskline_local.errors import FolderInUse, StartFailed
 from deskline_local.process import Child
 from deskline_local.stack import open_stack
 
@@ -87,16 +87,28 @@ def test_second_owner_is_refused_and_ends_nothing(folder: Path) -> None:
     first.stop()
 
 
+ONE_STACK = """
+from deskline_local import testing
+first = testing.session_stack()
+assert testing.session_stack() is first
+print(first.kafka.pid, first.postgres.pid, first.folder, flush=True)
+"""
+
+
 @pytest.mark.component
-def test_session_stack_is_one_and_stops() -> None:
-    first = testing.session_stack()
-    assert testing.session_stack() is first
-    pids = [first.kafka.pid, first.postgres.pid]
-    testing.stop_session_stack()
-    assert wait_until_gone(pids) == []
-    assert not first.folder.exists()
-    with pytest.raises(NotRunning):
-        _ = first.kafka.pid
+def test_session_stack_is_one_and_stops_with_its_interpreter() -> None:
+    # In a process of its own: the stack of this session belongs to the other tests as well.
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ONE_STACK],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=90,
+    )
+    kafka, postgres, folder = done.stdout.split()
+    assert done.stderr == ""
+    assert wait_until_gone([int(kafka), int(postgres)]) == []
+    assert not Path(folder).exists()
 
 
 @pytest.mark.component

@@ -65,11 +65,15 @@ class Stack:
             raise
 
     def stop(self) -> None:
+        # One after the other: at the interpreter's end no thread can be started any more.
         try:
-            _both(self.kafka.stop, self.postgres.stop)
-            self._tidy()
+            self.kafka.stop()
         finally:
-            self._state.release()
+            try:
+                self.postgres.stop()
+                self._tidy()
+            finally:
+                self._state.release()
 
     def __enter__(self) -> Self:
         self.start()

@@ -158,6 +158,21 @@ def test_broken_base64_gives_what_can_be_read_and_is_flagged() -> None:
     assert Problem.ENCODING_BROKEN in mail.problems
 
 
+@pytest.mark.parametrize("body", ["Принтер не печатает", "!!!!====", "=====", "Hello, it does not print."])
+def test_text_that_only_claims_to_be_base64_is_flagged(body: str) -> None:
+    mail = parse("From: a@b.ru", "Content-Transfer-Encoding: base64", "", body)
+
+    assert Problem.ENCODING_BROKEN in mail.problems
+
+
+@pytest.mark.parametrize("body", ["", "SGVsbG8=\r\n\r\n_____\r\nlist, footer", "SGVs\r\nbG8="])
+def test_short_base64_with_a_footer_is_sound(body: str) -> None:
+    mail = parse("From: a@b.ru", "Content-Transfer-Encoding: base64", "", body)
+
+    assert mail.problems == set()
+    assert mail.text == ("Hello" if body else "")
+
+
 def test_uuencoded_content_is_decoded() -> None:
     mail = parse(
         "From: a@b.ru",

@@ -256,6 +256,26 @@ async def test_position_beyond_the_end_begins_anew(house: House) -> None:
         await until("applied", lambda: sorted(house.texts()) == ["one", "three", "two"])
 
 
+async def test_position_that_moves_while_the_end_is_asked_for_is_no_loss(house: House) -> None:
+    reader, at = house.reader(), TopicPartition(house.broker.topic(events_topic("intake")), 0)
+    insert = "INSERT INTO positions (reader, topic, partition, epoch, next_offset) VALUES (%s, %s, 0, 1, 5)"
+    house.database.run(lambda connection: connection.execute(insert, (NAME, at.topic)))
+
+    class Busy:
+        """A consumer whose partition grows and is applied right after its end was told."""
+
+        def assignment(self) -> set[TopicPartition]:
+            return {at}
+
+        async def end_offsets(self, _partitions: Any) -> dict[TopicPartition, int]:
+            house.database.run(lambda connection: connection.execute("UPDATE positions SET next_offset = 9"))
+            return {at: 5}
+
+    reader._consumer = Busy()
+    await reader._overview(Beat())
+    assert house.rows("SELECT next_offset FROM positions") == [(9,)]
+
+
 async def test_reader_that_starts_redrives_what_it_understands_now(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

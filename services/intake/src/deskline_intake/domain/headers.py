@@ -174,7 +174,11 @@ def decode_base64(data: bytes) -> tuple[bytes, bool]:
     """
     try:
         decoded = binascii.a2b_base64(data)
-        return decoded, len(decoded) * 2 >= len(data) or len(data) < _SHORT_BASE64
+        if len(data) >= _SHORT_BASE64:
+            return decoded, len(decoded) * 2 >= len(data)
+        # A footer may be longer than a short content, so only what stands before the padding is judged.
+        written = b"".join(data.partition(b"=")[0].split())
+        return decoded, bool(decoded or not data.strip()) and _NOT_BASE64.search(written) is None
     except binascii.Error:
         letters = _NOT_BASE64.sub(b"", data)
         letters = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters

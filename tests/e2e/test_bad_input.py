@@ -1,0 +1,234 @@
+"""Bad input at every door: a clear error, or a ticket with a notice; never a crash, never silence."""
+
+import asyncio
+import hashlib
+import importlib.util
+import json
+import smtplib
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from tests.e2e.checker import EFFECTS, Published, published
+from tests.e2e.hostile_mails import HOSTILE, INJECTING, Hostile
+from tests.e2e.scene import PATIENCE, Json, Refused, Scene
+
+from deskline_local.client import until
+from deskline_local.deployment import Doors
+from deskline_local.system import System
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+MIB = 1024 * 1024
+LARGEST_MAIL = 25 * MIB
+SAMPLES = 48  # mails in CPython's test.test_email.data, 3.11; beside them lie images and sounds
+CANARY = "canary7319"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with System(tmp_path_factory.mktemp("bad-input") / "system", Doors(gateway=0, smtp=0)) as system:
+        running = Scene(system)
+        yield running
+        running.desk.close()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_restarts(scene: Scene) -> Iterator[None]:
+    with scene.unharmed():
+        yield
+
+
+@pytest.fixture(scope="module")
+def line(scene: Scene) -> str:
+    return scene.add_line("support")
+
+
+SUPPORT = "support@desk.example"
+
+
+def test_oversize_mail_is_refused_before_and_while_it_is_sent(scene: Scene, line: str) -> None:
+    with smtplib.SMTP("127.0.0.1", scene.smtp_port, timeout=60) as door:
+        door.ehlo()
+        assert int(door.esmtp_features["size"]) == LARGEST_MAIL
+        code, told = door.mail("big@press.example", [f"SIZE={LARGEST_MAIL + 1}"])
+        assert (code, b"size" in told.lower() or b"large" in told.lower()) == (552, True), told
+    content = b"From: big@press.example\r\n\r\n" + (b"x" * 998 + b"\r\n") * (LARGEST_MAIL // 1000 + 1)
+    assert scene.deliver("big@press.example", SUPPORT, content) == Refused(
+        552, "5.3.4 Message is too large"
+    )
+    assert scene.tickets(line) == []
+    with smtplib.SMTP("127.0.0.1", scene.smtp_port, timeout=60) as door:
+        with pytest.raises(smtplib.SMTPRecipientsRefused, match="No such mailbox"):
+            door.sendmail("a@press.example", ["nobody@desk.example"], b"Subject: x\r\n\r\nx\r\n")
+
+
+def _sent(content: bytes) -> bytes:
+    return content if content.endswith(b"\r\n") else content + b"\r\n"
+
+
+def test_hostile_mails_are_tickets_with_a_notice_and_the_raw_mail(scene: Scene, line: str) -> None:
+    accepted: dict[str, Hostile] = {}
+    for hostile in HOSTILE:
+        answer = scene.deliver(hostile.sender, SUPPORT, hostile.content)
+        assert isinstance(answer, str), f"{hostile.name}: {answer}"
+        accepted[answer] = hostile
+        scene.assert_ready()
+    tickets = scene.opened_by(line, set(accepted))
+    assert len(set(tickets.values())) == len(HOSTILE)
+    for raw_id, hostile in accepted.items():
+        (message,) = scene.desk.get(f"/v1/tickets/{tickets[raw_id]}")["messages"]
+        assert hostile.problems <= set(message["problems"]), f"{hostile.name}: {message['problems']}"
+        first = scene.desk.get(f"/v1/tickets/{tickets[raw_id]}/history")["events"][0]
+        raw = first["data"]["message"]["raw"]
+        assert (raw is not None) == hostile.unread, f"{hostile.name}: {raw}"
+        if raw is not None:
+            assert message["problems"], hostile.name
+            stored = (scene.system.folder / "objects" / raw["key"]).read_bytes()
+            assert stored == _sent(hostile.content), hostile.name
+            assert raw["sha256"] == hashlib.sha256(stored).hexdigest()
+
+
+def test_injected_headers_stay_one_value(scene: Scene, line: str) -> None:
+    raw_id = scene.deliver("injecting@press.example", SUPPORT, INJECTING)
+    assert isinstance(raw_id, str)
+    card = scene.desk.get(f"/v1/tickets/{scene.opened_by(line, {raw_id})[raw_id]}")
+    (attachment,) = card["messages"][0]["attachments"]
+    assert card["subject"] == "a X-Evil: 1 body"
+    for value in (card["subject"], attachment["filename"]):
+        assert not set("\r\n\0/\\") & set(value), value
+    with smtplib.SMTP("127.0.0.1", scene.smtp_port, timeout=60) as door:
+        door.ehlo()
+        code, _ = door.docmd("MAIL", "FROM:<a@press.example> SIZE=1 INJECTED=1")
+        assert 500 <= code < 600
+        code, _ = door.docmd("MAIL", "FROM:<a@press.example\rRCPT TO:<support@desk.example>>")
+        assert 500 <= code < 600
+
+
+def _samples() -> dict[str, bytes]:
+    found = importlib.util.find_spec("test.test_email")
+    if found is None or found.origin is None:
+        pytest.skip("this Python came without its own tests, so their mails are not there")
+    files = {file.name: file.read_bytes() for file in (Path(found.origin).parent / "data").iterdir()}
+    mails = [name for name in files if name.endswith(".txt")]
+    assert len(mails) >= SAMPLES, len(mails)
+    # Mail programs send CR LF.
+    return {
+        name: content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if name in mails else content
+        for name, content in sorted(files.items())
+    }
+
+
+def test_each_of_cpythons_own_samples_has_one_effect_or_is_refused(scene: Scene) -> None:
+    line_id = scene.add_line("samples")
+    samples = _samples()
+    answers = {
+        name: scene.deliver("sample@press.example", "samples@desk.example", content)
+        for name, content in samples.items()
+    }
+    refused = {name: answer for name, answer in answers.items() if isinstance(answer, Refused)}
+    accepted = {answer: name for name, answer in answers.items() if isinstance(answer, str)}
+    assert all(500 <= answer.code < 600 and answer.reason for answer in refused.values()), refused
+
+    def all_there() -> dict[str, list[Published]] | None:
+        effects = _effects(scene, set(accepted))
+        return effects if len(effects) == len(accepted) else None
+
+    effects = until(f"an effect of each of {len(accepted)} samples", all_there, PATIENCE)
+    assert {accepted[raw_id] for raw_id, events in effects.items() if len(events) != 1} == set()
+    assert len(effects) + len(refused) == len(samples)
+    kinds = Counter(event.type.split(".")[2] for (event,) in effects.values())
+    print(f"\n{len(samples)} samples: {len(refused)} refused, {dict(kinds)}")
+
+    until(
+        "every opened ticket in the list",
+        lambda: True if len(scene.tickets(line_id)) == kinds["TicketOpened"] else None,
+        PATIENCE,
+    )
+    listed = scene.desk.get(f"/v1/lines/{line_id}/set-aside", limit=100)["items"]
+    aside = {e.data["source_key"] for (e,) in effects.values() if e.type == "deskline.tickets.MessageSetAside.v1"}
+    assert {one["source_key"] for one in listed} == aside
+    assert len(listed) == len(aside) == kinds["MessageSetAside"] > 0
+    assert {one["reason"] for one in listed} <= {"bounce", "list", "own_loop"}
+
+
+def _effects(scene: Scene, raw_ids: set[str]) -> dict[str, list[Published]]:
+    """Accepted mail → the tickets' events that it caused, each counted once."""
+    effects: dict[str, dict[str, Published]] = {}
+    for record in published(scene.bootstrap, "deskline.tickets.events"):
+        cause = record.headers["ce_correlationid"]
+        if record.type in EFFECTS and cause in raw_ids:
+            effects.setdefault(cause, {})[record.id] = record
+    return {cause: list(events.values()) for cause, events in effects.items()}
+
+
+def _envelope(owner: str, kind: str) -> list[tuple[str, bytes]]:
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid4()),
+        "ce_source": f"/deskline/{owner}",
+        "ce_type": kind,
+        "ce_time": datetime.now(UTC).isoformat(),
+        "ce_subject": str(uuid4()),
+        "ce_sequence": "1",
+        "ce_correlationid": str(uuid4()),
+        "deskline-epoch": "1",
+        "deskline-generation": "1",
+    }
+    return [(name, value.encode()) for name, value in headers.items()]
+
+
+Foreign = tuple[str, list[tuple[str, bytes]], bytes | None]
+
+
+def _unreadable(owner: str, known: str) -> dict[str, Foreign]:
+    """Record by record, with the cause that must be named."""
+    topic = f"deskline.{owner}.events"
+    return {
+        "is missing": (topic, [], f"{CANARY} is no event".encode()),
+        "unknown type or newer version": (topic, _envelope(owner, f"deskline.{owner}.Rumour{CANARY}.v9"), b"{}"),
+        "its data is not JSON": (topic, _envelope(owner, known), f"\xff{CANARY}".encode("latin-1")),
+        "its data is not an object": (topic, _envelope(owner, known), b"[]"),
+        "ValidationError": (topic, _envelope(owner, known), json.dumps({CANARY: CANARY}).encode()),
+        "its source is not the owner": (topic, _envelope("nobody", known), b"{}"),
+    }
+
+
+async def _write(bootstrap: str, records: list[Foreign]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        for topic, headers, value in records:
+            await producer.send_and_wait(topic, value, headers=headers)
+
+
+def test_unreadable_records_are_parked_with_their_cause_and_the_others_flow(scene: Scene, line: str) -> None:
+    records = {
+        "intake": _unreadable("intake", "deskline.intake.MessageReceived.v1"),
+        "tickets": _unreadable("tickets", "deskline.tickets.TicketOpened.v1"),
+    }
+    asyncio.run(_write(scene.bootstrap, [one for of in records.values() for one in of.values()]))
+    assert _parked(scene, "tickets", "intake") == len(records["intake"])
+    assert _parked(scene, "analytics", "intake") == len(records["intake"])
+    assert _parked(scene, "analytics", "tickets") == len(records["tickets"])
+    raw_id = scene.deliver("later@press.example", SUPPORT, b"Subject: later\r\n\r\nIt flows.\r\n")
+    assert isinstance(raw_id, str)
+    ticket_id = scene.opened_by(line, {raw_id})[raw_id]
+    assert scene.desk.get(f"/v1/tickets/{ticket_id}")["subject"] == "later"
+
+
+def _parked(scene: Scene, reader: str, owner: str) -> int:
+    """How many records of an owner's topic a reader parked, once every cause is among theirs."""
+    causes = set(_unreadable(owner, "x"))
+
+    def all_there() -> list[Json] | None:
+        told = scene.system.command(reader, "parked", "list")
+        assert CANARY not in told
+        lines = [json.loads(one) for one in told.splitlines()]
+        mine = [one for one in lines if one["topic"] == f"deskline.{owner}.events"]
+        named = {cause for cause in causes for one in mine if cause in one["cause"]}
+        return mine if named == causes else None
+
+    return len(until(f"{reader} parked what {owner} never wrote", all_there, PATIENCE))
