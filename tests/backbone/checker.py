@@ -65,17 +65,26 @@ class System:
     key_encryption_key: bytes
 
 
-async def read_topic(bootstrap: str, topic: str) -> list[OnTopic]:
-    """All records of a topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+async def end_of(bootstrap: str, topic: str) -> int:
+    """How many records were ever appended to a topic that forgets none."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        await consumer._client.force_metadata_update()
         partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        if not partitions:
-            await consumer._client.set_topics([topic])
-            partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic) or ()]
+        return sum((await consumer.end_offsets(partitions)).values())
+    finally:
+        await consumer.stop()
+
+
+async def read_topic(bootstrap: str, topic: str) -> list[OnTopic]:
+    """All records of a topic."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        assert partitions, f"there is no topic {topic}"
         ends = await consumer.end_offsets(partitions)
+        consumer.unsubscribe()
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         found: list[OnTopic] = []

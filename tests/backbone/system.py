@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import httpx
 import psycopg
-from tests.backbone.checker import Findings, System, check, rows
+from tests.backbone.checker import Findings, System, check, end_of, rows
 
 from deskline_chassis.identity import generate_keys
 from deskline_chassis.migrate import migrate
@@ -152,7 +152,7 @@ class Deployment:
         self.followers: list[Process] = []
         self.loads: list[Load] = []
         self.sound = True
-        self.epoch_before = 0
+        self.epochs_before = (0, 0)
         self._public = generate_keys()[1]
 
     def _database(self, owner: str, tables: str) -> ServiceDatabase:
@@ -196,12 +196,18 @@ class Deployment:
                 processes.append(Process(script, self._environment(instance), log))
         for process in self.processes:
             wait_for(f"{process.name} ready", process.ready)
-        self.epoch_before = self.epoch
+        self.epochs_before = self.epochs
 
     @property
-    def epoch(self) -> int:
-        """The epoch under which the writers announce."""
-        return int(self.writer_row("epoch"))
+    def epochs(self) -> tuple[int, int]:
+        """The epochs under which writers and followers announce."""
+        urls = self.writer_database.owner_url, self.follower_database.owner_url
+        writers, followers = (int(rows(url, "SELECT epoch FROM relay")[0][0]) for url in urls)
+        return writers, followers
+
+    def raised(self) -> bool:
+        """Whether both owners noticed a loss; what they announced before is to be announced anew."""
+        return all(now > before for now, before in zip(self.epochs, self.epochs_before, strict=True))
 
     @property
     def processes(self) -> list[Process]:
@@ -234,6 +240,8 @@ class Deployment:
         except AssertionError as late:
             findings = self._look()
             raise AssertionError(f"{late}: {self._outcome()} {findings.wrong[:20]}") from None
+        end = asyncio.run(end_of(self.stack.bootstrap, f"{self.prefix}deskline.intake.events"))
+        wait_for("every record is passed", lambda: self.passed() == end, seconds)
         findings = self._look()
         assert not findings.wrong, findings.wrong[:20]
         self.sound = True
@@ -242,6 +250,11 @@ class Deployment:
     def _look(self) -> Findings:
         acknowledged = {place for load in self.loads for place in load.acknowledged}
         return asyncio.run(check(self.system, acknowledged))
+
+    def passed(self) -> int:
+        """How many records of intake's the followers are through with."""
+        statement = "SELECT coalesce(sum(next_offset), 0) FROM positions WHERE topic LIKE '%intake.events'"
+        return int(rows(self.follower_database.owner_url, statement)[0][0])
 
     def writer_row(self, column: str) -> Any:
         return rows(self.writer_database.owner_url, f"SELECT {column} FROM relay")[0][0]

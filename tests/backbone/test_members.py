@@ -22,21 +22,15 @@ def leader(processes: list[Process]) -> Process | None:
     return leading[0] if leading else None
 
 
-def passed(whole: Deployment, records: int) -> bool:
-    statement = "SELECT sum(next_offset) FROM positions WHERE topic LIKE '%intake.events'"
-    return bool(rows(whole.follower_database.owner_url, statement)[0][0] >= records)
-
-
 def test_every_record_delivered_twice_is_applied_once(whole: Deployment) -> None:
     load = whole.load()
     load.reach(600)
     topics = [f"{whole.prefix}deskline.{name}" for name in ("intake.events", "intake.keys", "tickets.events")]
     assert asyncio.run(repeat_records(whole.stack.bootstrap, topics)) > 600
     load.reach(300)
-    findings = whole.settle()
+    whole.settle()
     # Those that were written meanwhile too.
     asyncio.run(repeat_records(whole.stack.bootstrap, topics))
-    wait_for("the repeats are passed", lambda: passed(whole, findings.records * 2))
     findings = whole.settle()
     assert findings.repeats >= findings.events >= 900
     assert load.unknown == 0
@@ -52,7 +46,7 @@ def test_two_relays_of_one_log_take_turns(whole: Deployment) -> None:
         wait_for("another term", partial(whole.passed_term, term))
     load.reach(100)
     whole.settle()
-    assert whole.epoch == whole.epoch_before
+    assert whole.epochs == whole.epochs_before
     # Nothing was lost here, so nobody may think so and scan again.
     assert not any("ends below" in process.told() for process in whole.followers)
 
@@ -64,7 +58,7 @@ def test_members_killed_under_load_lose_and_double_nothing(whole: Deployment) ->
         victim.restart()
     load.reach(60)
     whole.settle()
-    assert whole.epoch == whole.epoch_before
+    assert whole.epochs == whole.epochs_before
     assert load.unknown > 0
 
 
@@ -86,7 +80,7 @@ def test_leader_stopped_past_its_lease_steps_down(whole: Deployment) -> None:
     assert other.figure("deskline_relay_leader") == 1
     load.reach(50)
     whole.settle()
-    assert whole.epoch == whole.epoch_before
+    assert whole.epochs == whole.epochs_before
 
 
 def test_asked_to_stop_they_end_in_order(whole: Deployment) -> None:

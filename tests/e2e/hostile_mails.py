@@ -37,10 +37,16 @@ _ATTACHED: Final = b"--b\r\nContent-Disposition: attachment; filename=a\r\n\r\nx
 _MIXED: Final = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 
 HOSTILE: Final = (
-    _mail("unclosed boundary", b"Content-Type: multipart/mixed; boundary=zzz\r\n\r\ntext\r\n", "malformed_structure"),
+    _mail(
+        "unclosed boundary",
+        b"Content-Type: multipart/mixed; boundary=zzz\r\n\r\ntext\r\n",
+        "malformed_structure",
+    ),
     _mail("nested without end", _nested(5_000), "too_deep"),
     _mail("messages in messages", b"Content-Type: message/rfc822\r\n\r\n" * 20_000, unread=False),
-    _mail("broken base64", b"Content-Transfer-Encoding: base64\r\n\r\n!!!!====\xff\xff\r\n", "encoding_broken"),
+    _mail(
+        "broken base64", b"Content-Transfer-Encoding: base64\r\n\r\n!!!!====\xff\xff\r\n", "encoding_broken"
+    ),
     _mail(
         "lying charset",
         b"Content-Type: text/plain; charset=utf-8\r\n\r\n\xcf\xf0\xe8\xed\xf2\xe5\xf0 \xed\xe5 \xef\xe5\xf7\xe0\xf2\xe0\xe5\xf2\r\n",
@@ -53,9 +59,13 @@ HOSTILE: Final = (
     _mail("many headers", b"X-A: b\r\n" * 50_000 + b"\r\ntext\r\n", "headers_truncated"),
     _mail("one huge header", b"X-A: " + b"b" * 1_000_000 + b"\r\n\r\ntext\r\n", "headers_truncated"),
     _mail("references bomb", b"References: " + b"<a@b> " * 100_000 + b"\r\n\r\ntext\r\n"),
-    _mail("html bomb", b"Content-Type: text/html\r\n\r\n" + b"<div>" * 200_000),
+    _mail(
+        "html bomb",
+        b"Content-Type: text/html\r\n\r\n" + b"<div>" * 200_000 + b"at the bottom\r\n",
+        unread=False,
+    ),
     _mail("quote bomb", b"\r\n" + b">" * 100_000 + b"\r\n" + b"> x\r\n" * 300_000, "text_truncated"),
-    _mail("only nul", b"\r\n" + b"\x00" * 10_000),
+    _mail("only nul", b"\r\n" + b"\x00" * 10_000, unread=False),
     Hostile("nothing", b"", frozenset({"no_sender"}), unread=False),
     Hostile("no headers", b"\r\n\r\nbody\r\n", frozenset({"no_sender"}), unread=False),
     Hostile("every byte", bytes(range(256)) * 400, frozenset({"no_sender"})),

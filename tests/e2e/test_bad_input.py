@@ -7,12 +7,16 @@ import json
 import smtplib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
+from tests.e2e.bad_requests import BAD, Bad
 from tests.e2e.checker import EFFECTS, Published, published
 from tests.e2e.hostile_mails import HOSTILE, INJECTING, Hostile
 from tests.e2e.scene import PATIENCE, Json, Refused, Scene
@@ -58,9 +62,7 @@ def test_oversize_mail_is_refused_before_and_while_it_is_sent(scene: Scene, line
         code, told = door.mail("big@press.example", [f"SIZE={LARGEST_MAIL + 1}"])
         assert (code, b"size" in told.lower() or b"large" in told.lower()) == (552, True), told
     content = b"From: big@press.example\r\n\r\n" + (b"x" * 998 + b"\r\n") * (LARGEST_MAIL // 1000 + 1)
-    assert scene.deliver("big@press.example", SUPPORT, content) == Refused(
-        552, "5.3.4 Message is too large"
-    )
+    assert scene.deliver("big@press.example", SUPPORT, content) == Refused(552, "5.3.4 Message is too large")
     assert scene.tickets(line) == []
     with smtplib.SMTP("127.0.0.1", scene.smtp_port, timeout=60) as door:
         with pytest.raises(smtplib.SMTPRecipientsRefused, match="No such mailbox"):
@@ -150,7 +152,9 @@ def test_each_of_cpythons_own_samples_has_one_effect_or_is_refused(scene: Scene)
         PATIENCE,
     )
     listed = scene.desk.get(f"/v1/lines/{line_id}/set-aside", limit=100)["items"]
-    aside = {e.data["source_key"] for (e,) in effects.values() if e.type == "deskline.tickets.MessageSetAside.v1"}
+    aside = {
+        e.data["source_key"] for (e,) in effects.values() if e.type == "deskline.tickets.MessageSetAside.v1"
+    }
     assert {one["source_key"] for one in listed} == aside
     assert len(listed) == len(aside) == kinds["MessageSetAside"] > 0
     assert {one["reason"] for one in listed} <= {"bounce", "list", "own_loop"}
@@ -164,6 +168,83 @@ def _effects(scene: Scene, raw_ids: set[str]) -> dict[str, list[Published]]:
         if record.type in EFFECTS and cause in raw_ids:
             effects.setdefault(cause, {})[record.id] = record
     return {cause: list(events.values()) for cause, events in effects.items()}
+
+
+def _filled(value: Any, known: dict[str, str]) -> Any:
+    """The value with what is only known now in the place of its marks."""
+    match value:
+        case str():
+            for name, text in known.items():
+                value = value.replace(f"{{{name}}}", text)
+            return value
+        case dict():
+            return {key: _filled(inner, known) for key, inner in value.items()}
+        case list():
+            return [_filled(inner, known) for inner in value]
+    return value
+
+
+def _complaints(bad: Bad, answer: httpx.Response) -> list[str]:
+    """What is wrong with a refusal."""
+    if answer.headers["content-type"] != "application/problem+json":
+        return [f"{answer.status_code}, no problem but {answer.headers['content-type']}"]
+    problem = answer.json()
+    found = []
+    if (answer.status_code, problem["status"], problem["code"]) != (bad.status, bad.status, bad.code):
+        found.append(f"{answer.status_code} {problem}, not {bad.status} {bad.code}")
+    helps = [problem.get("detail", ""), *(wrong["message"] for wrong in problem.get("errors", []))]
+    if not any(len(told.split()) > 2 for told in helps) or not problem["title"]:
+        found.append(f"no sentence that helps: {problem}")
+    if problem["type"] != f"urn:deskline:problem:{bad.code}" or not problem["trace_id"]:
+        found.append(f"no type or trace: {problem}")
+    return found
+
+
+@pytest.fixture
+def clients(scene: Scene) -> Iterator[dict[str | None, httpx.Client]]:
+    """A client of each role that the requests need, and one without a token."""
+    with ExitStack() as closing:
+        yield {
+            role: closing.enter_context(
+                httpx.Client(
+                    base_url=scene.system.deployment.gateway_url,
+                    headers={} if role is None else {"Authorization": f"Bearer {scene.token(role)}"},
+                    timeout=30,
+                    trust_env=False,
+                )
+            )
+            for role in {bad.role for bad in BAD}
+        }
+
+
+def test_bad_requests_are_told_what_is_wrong_and_change_nothing(
+    scene: Scene, line: str, clients: dict[str | None, httpx.Client]
+) -> None:
+    raw_id = scene.deliver("patient@press.example", SUPPORT, b"Subject: patient\r\n\r\nWaiting.\r\n")
+    assert isinstance(raw_id, str)
+    ticket = f"/v1/tickets/{scene.opened_by(line, {raw_id})[raw_id].lower()}"
+    operator, used = clients["operator"], str(uuid4())
+    first = operator.post(f"{ticket}/notes", json={"text": "a"}, headers={"Idempotency-Key": used})
+    assert first.status_code == 201
+    before = operator.get(ticket)
+    known = {
+        "ticket": ticket.rpartition("/")[2],
+        "line": line,
+        "used": used,
+        "etag": before.headers["ETag"],
+    }
+    wrong: list[str] = []
+    for bad in BAD:
+        now = known | {"other": str(uuid4()), "key": str(uuid4())}
+        body = {"content": bad.content} if bad.json is None else {"json": _filled(bad.json, now)}
+        answer = clients[bad.role].request(
+            bad.method, _filled(bad.path, now), headers=_filled(bad.headers, now), **body
+        )
+        wrong += [f"{bad.wrong}: {complaint}"[:600] for complaint in _complaints(bad, answer)]
+        after = operator.get(ticket)
+        if (after.headers["ETag"], after.content) != (before.headers["ETag"], before.content):
+            wrong.append(f"{bad.wrong}: the ticket changed")
+    assert not wrong, "\n".join(wrong)
 
 
 def _envelope(owner: str, kind: str) -> list[tuple[str, bytes]]:
@@ -190,7 +271,11 @@ def _unreadable(owner: str, known: str) -> dict[str, Foreign]:
     topic = f"deskline.{owner}.events"
     return {
         "is missing": (topic, [], f"{CANARY} is no event".encode()),
-        "unknown type or newer version": (topic, _envelope(owner, f"deskline.{owner}.Rumour{CANARY}.v9"), b"{}"),
+        "unknown type or newer version": (
+            topic,
+            _envelope(owner, f"deskline.{owner}.Rumour{CANARY}.v9"),
+            b"{}",
+        ),
         "its data is not JSON": (topic, _envelope(owner, known), f"\xff{CANARY}".encode("latin-1")),
         "its data is not an object": (topic, _envelope(owner, known), b"[]"),
         "ValidationError": (topic, _envelope(owner, known), json.dumps({CANARY: CANARY}).encode()),
