@@ -1,7 +1,18 @@
-"""The whole repository's tests share one stack, stopped when the session ends."""
+"""What all tests of the repository share: one stack for the session, stopped when it ends."""
 
-from deskline_local.testing import stop_session_stack
+from collections.abc import Iterator
+
+import pytest
+
+from deskline_local.stack import Stack
+from deskline_local.testing import session_stack, stop_session_stack
 
 
-def pytest_sessionfinish() -> None:
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Real Kafka and PostgreSQL; whoever hurts them puts them right again."""
+    running = session_stack()
+    yield running
+    if running.kind == "processes":
+        running.kafka.kill()  # nothing of it is wanted any more, and an orderly end takes 10 s
     stop_session_stack()

@@ -1,20 +1,18 @@
-"""The checker: what tables and topics say, read and decrypted with code of its own.
+"""The checker of the two services: what tables and topics say, read by the independent witness.
 
 It imports nothing of the project, so that a mistake there can't hide itself here.
 """
 
 import asyncio
-import base64
 import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
+from tests import witness
+from tests.witness import rows
 
 
 @dataclass(frozen=True)
@@ -76,38 +74,18 @@ async def end_of(bootstrap: str, topic: str) -> int:
         await consumer.stop()
 
 
-async def read_topic(bootstrap: str, topic: str) -> list[OnTopic]:
+async def records_of(bootstrap: str, topic: str) -> list[OnTopic]:
     """All records of a topic."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        assert partitions, f"there is no topic {topic}"
-        ends = await consumer.end_offsets(partitions)
-        consumer.unsubscribe()
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        found: list[OnTopic] = []
-        while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
-            for tp, records in (await consumer.getmany(timeout_ms=200)).items():
-                found += [
-                    OnTopic(
-                        tp.partition,
-                        one.offset,
-                        (one.key or b"").decode(),
-                        json.loads(one.value),
-                        {name: value.decode() for name, value in one.headers},
-                    )
-                    for one in records
-                ]
-        return sorted(found, key=lambda one: (one.partition, one.offset))
-    finally:
-        await consumer.stop()
-
-
-def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, connect_timeout=5) as connection:
-        return connection.execute(statement).fetchall()
+    return [
+        OnTopic(
+            one.partition,
+            one.offset,
+            (one.key or b"").decode(),
+            json.loads(one.value or b"null"),
+            {name: value.decode() for name, value in one.headers},
+        )
+        for one in await witness.read_topic(bootstrap, topic)
+    ]
 
 
 async def check(system: System, acknowledged: set[tuple[str, int]]) -> Findings:
@@ -116,23 +94,21 @@ async def check(system: System, acknowledged: set[tuple[str, int]]) -> Findings:
     names = {
         name: f"{system.prefix}deskline.{name}" for name in ("intake.events", "intake.keys", "tickets.events")
     }
-    topics = dict(
-        zip(
-            names,
-            await asyncio.gather(*(read_topic(system.bootstrap, t) for t in names.values())),
-            strict=True,
-        )
+    announced, noted_on_topic, wrapped = await asyncio.gather(
+        records_of(system.bootstrap, names["intake.events"]),
+        records_of(system.bootstrap, names["tickets.events"]),
+        witness.read_topic(system.bootstrap, names["intake.keys"]),
     )
-    written = _check_topic(findings, topics["intake.events"], system.writer_url, "intake")
-    noted = _check_topic(findings, topics["tickets.events"], system.follower_url, "tickets")
-    keys = _keys(topics["intake.keys"], system.key_encryption_key)
+    written = _check_topic(findings, announced, system.writer_url, "intake")
+    noted = _check_topic(findings, noted_on_topic, system.follower_url, "tickets")
+    keys = witness.unwrapped(wrapped, system.key_encryption_key)
     _check_applied(findings, written, keys, system.follower_url)
     _check_notes(findings, written, noted)
     missing = acknowledged - set(written)
     findings.expect(not missing, f"{len(missing)} acknowledged writes are gone, as {sorted(missing)[:3]}")
     findings.events = len(written)
-    findings.records = len(topics["intake.events"])
-    findings.epochs = {one.epoch for one in topics["intake.events"]}
+    findings.records = len(announced)
+    findings.epochs = {one.epoch for one in announced}
     return findings
 
 
@@ -178,22 +154,8 @@ def _check_topic(
     return places
 
 
-def _keys(topic: list[OnTopic], wrapping: bytes) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for one in topic:
-        assert one.value["subject"] == one.key
-        if "erased_at" in one.value:
-            found.pop(one.key, None)
-        else:
-            found[one.key] = aes_key_unwrap(wrapping, base64.b64decode(one.value["keys"]["1"]))
-    return found
-
-
 def _open(one: OnTopic, path: str, keys: dict[str, bytes]) -> str:
-    sealed = one.value[path]
-    box = base64.b64decode(sealed["c"])
-    bound = f"{one.headers['ce_id']}/{path}".encode()
-    return AESGCM(keys[sealed["k"]]).decrypt(box[:12], box[12:], bound).decode()
+    return witness.opened(one.value[path], one.headers["ce_id"], path, keys)
 
 
 def _check_applied(

@@ -1,13 +1,8 @@
 """A stack of its own, which the tests may break, and the two services on it, started once."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the checker is a module beside the tests
-
 from tests.backbone.system import Deployment
 
 from deskline_local.stack import Stack, open_stack

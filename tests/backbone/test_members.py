@@ -6,9 +6,9 @@ import time
 from functools import partial
 
 import pytest
-from tests.backbone.checker import rows
 from tests.backbone.faults import repeat_records
 from tests.backbone.system import Deployment, Process, wait_for
+from tests.witness import rows
 
 pytestmark = pytest.mark.chaos
 

@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
-from tests.backbone.checker import rows
 from tests.backbone.faults import Remembered, repeat_records
 from tests.backbone.system import Deployment, wait_for
+from tests.witness import rows
 
 pytestmark = pytest.mark.chaos
 

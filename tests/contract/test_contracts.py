@@ -1,16 +1,15 @@
 """Contracts with whoever reads our topics: schemas and samples are what is checked in."""
 
 import base64
-import importlib.util
 import json
 import re
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from jsonschema import Draft202012Validator
+from tests.contract import contracts
 
 from deskline_chassis.personal_data import PersonKey, seal, unseal
 from deskline_events.catalog import CATALOG
@@ -19,12 +18,6 @@ from deskline_events.personal import personal_paths
 from deskline_events.topics import KEY_OWNERS, OWNERS, all_topics
 
 pytestmark = pytest.mark.contract
-
-_spec = importlib.util.spec_from_file_location("contracts", Path(__file__).with_name("contracts.py"))
-assert _spec is not None
-assert _spec.loader is not None
-contracts = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(contracts)
 
 TYPES = sorted(CATALOG)
 

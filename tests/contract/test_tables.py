@@ -9,8 +9,7 @@ import pytest
 
 from deskline_chassis.migrate import migrate, table_kinds
 from deskline_chassis.postgres import check_locale
-from deskline_local.stack import ServiceDatabase
-from deskline_local.testing import session_stack
+from deskline_local.stack import ServiceDatabase, Stack
 
 pytestmark = pytest.mark.contract
 
@@ -18,8 +17,7 @@ SERVICES = ("intake", "tickets", "analytics", "gateway")
 
 
 @pytest.fixture(scope="module", params=SERVICES)
-def database(request: pytest.FixtureRequest) -> Iterator[ServiceDatabase]:
-    stack = session_stack()
+def database(request: pytest.FixtureRequest, stack: Stack) -> Iterator[ServiceDatabase]:
     name = f"tables_{request.param}_{uuid4().hex[:8]}"
     place = stack.create_service_database(request.param, name)
     package = import_module(f"deskline_{request.param}").__name__
@@ -70,8 +68,7 @@ def test_database_has_the_builtin_locale(database: ServiceDatabase) -> None:
         check_locale(connection)
 
 
-def test_another_services_role_does_not_get_in(database: ServiceDatabase) -> None:
-    stack = session_stack()
+def test_another_services_role_does_not_get_in(database: ServiceDatabase, stack: Stack) -> None:
     other = stack.create_service_database("intake", f"other_{uuid4().hex[:8]}")
     try:
         wrong = f"{other.runtime_url.removesuffix(other.name)}{database.name}"

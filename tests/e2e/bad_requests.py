@@ -34,9 +34,14 @@ def _stage(wrong: str, status: int, code: str, json: Any, headers: dict[str, str
     return Bad(wrong, "POST", "/v1/tickets/{ticket}/stage", status, code, KEY | headers, json)
 
 
-def _raw(wrong: str, content: bytes, content_type: str = "application/json") -> Bad:
-    headers = KEY | {"Content-Type": content_type}
-    return _note(wrong, 422, "invalid_request", content=content, headers=headers)
+def _raw(
+    wrong: str,
+    content: bytes,
+    content_type: str = "application/json",
+    status: int = 422,
+    code: str = "invalid_request",
+) -> Bad:
+    return _note(wrong, status, code, content=content, headers=KEY | {"Content-Type": content_type})
 
 
 def _get(wrong: str, path: str, status: int, code: str, **more: Any) -> Bad:
@@ -70,9 +75,14 @@ BAD: Final = (
     Bad("reply without version", "POST", "/v1/tickets/{ticket}/replies", 422, "invalid_request", KEY, NOTE),
     _raw("no JSON", b'{"text": "a note"'),
     _raw("half a surrogate pair", b'{"text": "\\ud800"}'),
-    _raw("no UTF-8", b'{"text": "\xff"}'),
-    _raw("deep JSON", b'{"text": ' + b"[" * 100_000),
-    _raw("endless number", b'{"text": "a", "mentions": ' + b"9" * 100_000 + b"}"),
+    _raw("no UTF-8", b'{"text": "\xff"}', status=400, code="bad_request"),
+    _raw("deep JSON", b'{"text": ' + b"[" * 100_000, status=400, code="bad_request"),
+    _raw(
+        "endless number",
+        b'{"text": "a", "mentions": ' + b"9" * 100_000 + b"}",
+        status=400,
+        code="bad_request",
+    ),
     _raw("no body", b""),
     _raw("wrong content type", b'{"text": "a note"}', "text/plain"),
     _raw("a form", b"text=a+note", "application/x-www-form-urlencoded"),

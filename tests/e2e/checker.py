@@ -11,10 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
+from tests import witness
 
 EFFECTS = {
     "deskline.tickets.TicketOpened.v1",
@@ -57,53 +54,18 @@ class Published:
         return loaded
 
 
-async def read_topic(bootstrap: str, topic: str) -> list[Any]:
-    """Every record from the beginning to the end of now, per partition in order."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
-        if not partitions:
-            await consumer._client.force_metadata_update()
-            known = await consumer._client.fetch_all_metadata()
-            partitions = [TopicPartition(topic, p) for p in sorted(known.partitions_for_topic(topic) or ())]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        found: list[Any] = []
-        while any([await consumer.position(p) < ends[p] for p in partitions]):
-            for records in (await consumer.getmany(*partitions, timeout_ms=500)).values():
-                found.extend(records)
-        return found
-    finally:
-        await consumer.stop()
-
-
 def published(bootstrap: str, topic: str) -> list[Published]:
     """The records of an events topic."""
     return [
-        Published(r.topic, r.partition, r.offset, {k: v.decode() for k, v in r.headers}, r.value)
-        for r in asyncio.run(read_topic(bootstrap, topic))
+        Published(r.topic, r.partition, r.offset, {k: v.decode() for k, v in r.headers}, r.value or b"")
+        for r in asyncio.run(witness.read_topic(bootstrap, topic))
     ]
 
 
 def person_keys(bootstrap: str, topic: str, key_encryption_key: str) -> dict[str, bytes]:
     """Person → key, as the topic has it now; erased persons have none."""
-    kek = base64.b64decode(key_encryption_key)
-    keys: dict[str, bytes] = {}
-    for record in asyncio.run(read_topic(bootstrap, topic)):
-        content = json.loads(record.value)
-        if "erased_at" in content:
-            keys.pop(content["subject"], None)
-        else:
-            keys[content["subject"]] = aes_key_unwrap(kek, base64.b64decode(content["keys"]["1"]))
-    return keys
-
-
-def opened(sealed: Json, event_id: str, path: str, keys: dict[str, bytes]) -> str:
-    """The text of a sealed field."""
-    raw = base64.b64decode(sealed["c"])
-    return AESGCM(keys[sealed["k"]]).decrypt(raw[:12], raw[12:], f"{event_id}/{path}".encode()).decode()
+    records = asyncio.run(witness.read_topic(bootstrap, topic))
+    return witness.unwrapped(records, base64.b64decode(key_encryption_key))
 
 
 @dataclass
@@ -158,13 +120,12 @@ def check_order(findings: Findings, records: list[Published]) -> None:
 
 def check_store(findings: Findings, records: list[Published], owner_url: str) -> None:
     """I3, I4: what is on the topic is what is in the store, no more and no less."""
-    with psycopg.connect(owner_url) as connection:
-        stored = {
-            (str(stream), sequence): json.loads(data)
-            for stream, sequence, data in connection.execute(
-                "SELECT stream, sequence, data::text FROM events"
-            ).fetchall()
-        }
+    stored = {
+        (str(stream), sequence): json.loads(data)
+        for stream, sequence, data in witness.rows(
+            owner_url, "SELECT stream, sequence, data::text FROM events"
+        )
+    }
     on_topic = {(r.stream, r.sequence): r.data for r in records}
     findings.check("I4 complete", set(on_topic) == set(stored), f"{set(on_topic) ^ set(stored)}"[:500])
     for place, data in on_topic.items():
@@ -182,7 +143,7 @@ def effects_by_mail(records: list[Published], keys: dict[str, bytes]) -> dict[st
                 continue
             sealed = event.data.get("message", {}).get("message_id")
             if sealed is not None:
-                written = opened(sealed, event.id, "message.message_id", keys)
+                written = witness.opened(sealed, event.id, "message.message_id", keys)
                 effects[f"<{written.strip('<>')}>"].append(event)
     return effects
 

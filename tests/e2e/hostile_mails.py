@@ -49,7 +49,7 @@ HOSTILE: Final = (
     ),
     _mail(
         "lying charset",
-        b"Content-Type: text/plain; charset=utf-8\r\n\r\n\xcf\xf0\xe8\xed\xf2\xe5\xf0 \xed\xe5 \xef\xe5\xf7\xe0\xf2\xe0\xe5\xf2\r\n",
+        b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + "Принтер не печатает\r\n".encode("cp1251"),
         "charset_guessed",
         unread=False,
     ),

@@ -58,10 +58,12 @@ class Scene:
         """The id under which a mail was accepted, or why it was not."""
         with smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=60) as door:
             door.ehlo_or_helo_if_needed()
-            for code, told in (door.mail(sender), door.rcpt(recipient), door.data(content)):
-                if code != 250:
-                    return Refused(code, told.decode())
-            return told.decode().split()[-1]
+            code, told = door.mail(sender)
+            if code == 250:
+                code, told = door.rcpt(recipient)
+            if code == 250:
+                code, told = door.data(content)
+            return told.decode().split()[-1] if code == 250 else Refused(code, told.decode())
 
     def tickets(self, line_id: str) -> list[Json]:
         """Every ticket of a line, as the list has it."""

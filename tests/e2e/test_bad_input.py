@@ -1,6 +1,7 @@
 """Bad input at every door: a clear error, or a ticket with a notice; never a crash, never silence."""
 
 import asyncio
+import email
 import hashlib
 import importlib.util
 import json
@@ -64,9 +65,9 @@ def test_oversize_mail_is_refused_before_and_while_it_is_sent(scene: Scene, line
     content = b"From: big@press.example\r\n\r\n" + (b"x" * 998 + b"\r\n") * (LARGEST_MAIL // 1000 + 1)
     assert scene.deliver("big@press.example", SUPPORT, content) == Refused(552, "5.3.4 Message is too large")
     assert scene.tickets(line) == []
-    with smtplib.SMTP("127.0.0.1", scene.smtp_port, timeout=60) as door:
-        with pytest.raises(smtplib.SMTPRecipientsRefused, match="No such mailbox"):
-            door.sendmail("a@press.example", ["nobody@desk.example"], b"Subject: x\r\n\r\nx\r\n")
+    assert scene.deliver("a@press.example", "nobody@desk.example", b"x\r\n") == Refused(
+        550, "5.1.1 No such mailbox here"
+    )
 
 
 def _sent(content: bytes) -> bytes:
@@ -107,7 +108,8 @@ def test_injected_headers_stay_one_value(scene: Scene, line: str) -> None:
         door.ehlo()
         code, _ = door.docmd("MAIL", "FROM:<a@press.example> SIZE=1 INJECTED=1")
         assert 500 <= code < 600
-        code, _ = door.docmd("MAIL", "FROM:<a@press.example\rRCPT TO:<support@desk.example>>")
+        door.send(b"MAIL FROM:<a@press.example\rRCPT TO:<support@desk.example>>\r\n")
+        code, _ = door.getreply()
         assert 500 <= code < 600
 
 
@@ -125,6 +127,22 @@ def _samples() -> dict[str, bytes]:
     }
 
 
+SAID = ("message-id", "from", "subject", "content-type", "content-transfer-encoding")
+
+
+def _repeats(mails: dict[str, bytes]) -> set[str]:
+    """Those that say the same under the same Message-ID as one before them: one mail, delivered again."""
+    seen: set[tuple[str | None, ...]] = set()
+    found: set[str] = set()
+    for name, content in mails.items():
+        head = email.message_from_bytes(content)
+        said = (*(head[one] for one in SAID), content.partition(b"\r\n\r\n")[2].decode("latin-1"))
+        if head["message-id"] is not None:
+            found |= {name} if said in seen else set()
+            seen.add(said)
+    return found
+
+
 def test_each_of_cpythons_own_samples_has_one_effect_or_is_refused(scene: Scene) -> None:
     line_id = scene.add_line("samples")
     samples = _samples()
@@ -135,16 +153,18 @@ def test_each_of_cpythons_own_samples_has_one_effect_or_is_refused(scene: Scene)
     refused = {name: answer for name, answer in answers.items() if isinstance(answer, Refused)}
     accepted = {answer: name for name, answer in answers.items() if isinstance(answer, str)}
     assert all(500 <= answer.code < 600 and answer.reason for answer in refused.values()), refused
+    repeats = _repeats({name: samples[name] for name in accepted.values()})
 
     def all_there() -> dict[str, list[Published]] | None:
         effects = _effects(scene, set(accepted))
-        return effects if len(effects) == len(accepted) else None
+        return effects if len(effects) >= len(accepted) - len(repeats) else None
 
     effects = until(f"an effect of each of {len(accepted)} samples", all_there, PATIENCE)
     assert {accepted[raw_id] for raw_id, events in effects.items() if len(events) != 1} == set()
-    assert len(effects) + len(refused) == len(samples)
+    assert {accepted[raw_id] for raw_id in set(accepted) - set(effects)} == repeats
+    assert len(effects) + len(repeats) + len(refused) == len(samples)
     kinds = Counter(event.type.split(".")[2] for (event,) in effects.values())
-    print(f"\n{len(samples)} samples: {len(refused)} refused, {dict(kinds)}")
+    print(f"\n{len(samples)} samples: {len(refused)} refused, {len(repeats)} repeated, {dict(kinds)}")
 
     until(
         "every opened ticket in the list",
@@ -152,9 +172,7 @@ def test_each_of_cpythons_own_samples_has_one_effect_or_is_refused(scene: Scene)
         PATIENCE,
     )
     listed = scene.desk.get(f"/v1/lines/{line_id}/set-aside", limit=100)["items"]
-    aside = {
-        e.data["source_key"] for (e,) in effects.values() if e.type == "deskline.tickets.MessageSetAside.v1"
-    }
+    aside = {e.data["source_key"] for (e,) in effects.values() if e.type.endswith(".MessageSetAside.v1")}
     assert {one["source_key"] for one in listed} == aside
     assert len(listed) == len(aside) == kinds["MessageSetAside"] > 0
     assert {one["reason"] for one in listed} <= {"bounce", "list", "own_loop"}
@@ -192,8 +210,8 @@ def _complaints(bad: Bad, answer: httpx.Response) -> list[str]:
     found = []
     if (answer.status_code, problem["status"], problem["code"]) != (bad.status, bad.status, bad.code):
         found.append(f"{answer.status_code} {problem}, not {bad.status} {bad.code}")
-    helps = [problem.get("detail", ""), *(wrong["message"] for wrong in problem.get("errors", []))]
-    if not any(len(told.split()) > 2 for told in helps) or not problem["title"]:
+    named = [f"{wrong['field']}: {wrong['message']}" for wrong in problem.get("errors", [])]
+    if not any(len(told.split()) > 2 for told in [problem.get("detail", ""), *named]) or not problem["title"]:
         found.append(f"no sentence that helps: {problem}")
     if problem["type"] != f"urn:deskline:problem:{bad.code}" or not problem["trace_id"]:
         found.append(f"no type or trace: {problem}")
@@ -270,7 +288,7 @@ def _unreadable(owner: str, known: str) -> dict[str, Foreign]:
     """Record by record, with the cause that must be named."""
     topic = f"deskline.{owner}.events"
     return {
-        "is missing": (topic, [], f"{CANARY} is no event".encode()),
+        "ce_specversion is not 1.0": (topic, [], f"{CANARY} is no event".encode()),
         "unknown type or newer version": (
             topic,
             _envelope(owner, f"deskline.{owner}.Rumour{CANARY}.v9"),

@@ -1,20 +1,17 @@
 """500 mails over parallel connections while every service is killed: nothing lost, nothing twice."""
 
-import importlib.util
 import random
 import smtplib
-import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from types import ModuleType
 
 import psycopg
 import pytest
+from tests.e2e import checker
 
 from deskline_local.deployment import OWN_DOMAIN, SERVICES
 from deskline_local.system import System
@@ -25,19 +22,6 @@ MAILS = 500
 CONNECTIONS = 8
 KILLS_EACH = 2
 QUIET_SECONDS = 120.0
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-checker = _load("checker")
 
 
 def until(what: str, holds: Callable[[], bool], seconds: float) -> None:

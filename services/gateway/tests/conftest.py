@@ -30,7 +30,6 @@ from deskline_gateway.api.routes import create_gateway
 from deskline_gateway.domain.tokens import Token, hash_of, text_of
 from deskline_gateway.ports import Tokens
 from deskline_local.stack import Stack
-from deskline_local.testing import session_stack, stop_session_stack
 
 PRIVATE, PUBLIC = generate_keys()
 
@@ -236,12 +235,6 @@ def stage() -> Iterator[Stage]:
 def world(stage: Stage) -> World:
     """A gateway whose tokens are in memory; its HTTP is real on both sides."""
     return stage.open(MemoryTokens())
-
-
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    yield session_stack()
-    stop_session_stack()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,6 @@ from deskline_events.intake import MessageReceived
 from deskline_events.keys import PersonKeys
 from deskline_local.databases import ServiceDatabase
 from deskline_local.stack import Stack
-from deskline_local.testing import session_stack, stop_session_stack
 from deskline_tickets.adapters.desk import Desks
 from deskline_tickets.adapters.ticket_store import TicketStore
 from deskline_tickets.api import add_routes
@@ -156,12 +155,6 @@ class Office:
 
     def close(self) -> None:
         self.database.close()
-
-
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    yield session_stack()
-    stop_session_stack()
 
 
 @pytest.fixture(scope="session")

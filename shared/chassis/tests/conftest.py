@@ -19,7 +19,6 @@ from deskline_chassis.postgres import Database
 from deskline_events.envelope import Envelope, event_id, source_of
 from deskline_events.intake import CompanyRegistered, ContactRegistered
 from deskline_local.stack import ServiceDatabase, Stack
-from deskline_local.testing import session_stack, stop_session_stack
 
 TOPIC, KEYS_TOPIC = "deskline.intake.events", "deskline.intake.keys"
 EFFECTS = """
@@ -28,15 +27,6 @@ CREATE TABLE effects (
 );
 COMMENT ON TABLE effects IS 'truth: what handlers did';
 """
-
-
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    running = session_stack()
-    yield running
-    if running.kind == "processes":
-        running.kafka.kill()  # nothing of it is wanted any more, and an orderly end takes 10 s
-    stop_session_stack()
 
 
 @pytest.fixture(scope="session")

@@ -33,17 +33,10 @@ from deskline_chassis.relay import Relay
 from deskline_chassis.runtime import Beat
 from deskline_events.facts import Fact
 from deskline_local.stack import ServiceDatabase, Stack
-from deskline_local.testing import session_stack, stop_session_stack
 
 PARTITIONS = 3
 KEK = bytes(range(32))
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    yield session_stack()
-    stop_session_stack()
 
 
 def wait_until(true: Callable[[], object], what: str, seconds: float = 60.0) -> None:

@@ -170,7 +170,8 @@ def _unknown(title: str, connection: Conn) -> Problem:
     # A ticket that was opened a moment ago may not have come here yet: the caller sees how fresh this is.
     as_of = queries.freshness(connection, OWNERS)
     shown = {owner: None if time is None else time.isoformat() for owner, time in as_of.items()}
-    return Problem(404, "ticket_unknown", title, as_of=shown)
+    detail = "It may have been opened a moment ago: as_of tells up to when events are known here."
+    return Problem(404, "ticket_unknown", title, detail, as_of=shown)
 
 
 def _flow(connection: Conn, asked: FlowRange) -> dict[str, Any]:
