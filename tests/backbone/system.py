@@ -232,6 +232,9 @@ class Deployment:
         (wrote, last, position), (followed, own_last, own_position) = self._outcome()
         return wrote == followed and last == position and own_last == own_position
 
+    def _end(self) -> int:
+        return asyncio.run(end_of(self.stack.bootstrap, f"{self.prefix}deskline.intake.events"))
+
     def settle(self, seconds: float = 60.0) -> Findings:
         """Stop the load, wait for rest, look at everything; fails with what is wrong."""
         for load in self.loads:
@@ -241,8 +244,12 @@ class Deployment:
         except AssertionError as late:
             findings = self._look()
             raise AssertionError(f"{late}: {self._outcome()} {findings.wrong[:20]}") from None
-        end = asyncio.run(end_of(self.stack.bootstrap, f"{self.prefix}deskline.intake.events"))
-        wait_for("every record is passed", lambda: self.passed() == end, seconds)
+        try:
+            wait_for("every record is passed", lambda: self.passed() == self._end(), seconds)
+        except AssertionError as late:
+            places = "SELECT topic, partition, epoch, next_offset FROM positions ORDER BY 1, 2"
+            where = rows(self.follower_database.owner_url, places)
+            raise AssertionError(f"{late}: {self.passed()} of {self._end()}, {where}") from None
         findings = self._look()
         assert not findings.wrong, findings.wrong[:20]
         self.sound = True

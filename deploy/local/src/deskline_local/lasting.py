@@ -16,6 +16,7 @@ from rich.console import Console
 
 from deskline_local.deployment import Doors
 from deskline_local.errors import StackError
+from deskline_local.folder import Folder
 from deskline_local.system import System
 
 START_SECONDS: Final = 180.0
@@ -23,7 +24,9 @@ STOP_SECONDS: Final = 60.0
 
 
 def run(folder: Path, doors: Doors) -> None:
-    """Run the system until SIGTERM; `state.json` says how far it came."""
+    """Run the system until SIGTERM; `state.json` says how far it came. Raises StackError."""
+    claimed = Folder(folder)
+    claimed.claim()  # before anything is written: the state of the one who runs is not another's to replace
     ended = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -48,13 +51,13 @@ def run(folder: Path, doors: Doors) -> None:
         system.stop()
         if ended.is_set():
             _state_file(folder).unlink(missing_ok=True)
+        claimed.release()
 
 
 def up(folder: Path, console: Console) -> None:
     """Start the system in the background and wait until it is ready; raises StackError."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (known := _read(folder)) and _lives(known):
-        raise StackError(f"it runs already, as process {known['pid']}: `make down` stops it")
+    _refuse_second(folder)
     _state_file(folder).unlink(missing_ok=True)
     with (folder / "up.log").open("ab") as log:
         child = subprocess.Popen(  # noqa: S603 -- our own command
@@ -67,6 +70,8 @@ def up(folder: Path, console: Console) -> None:
     deadline, told = time.monotonic() + START_SECONDS, 0
     while time.monotonic() < deadline:
         state = _read(folder)
+        if state.get("pid") != child.pid:
+            state = {}
         for step in state.get("steps", [])[told:]:
             console.print(f"  {step}")
             told += 1
@@ -74,9 +79,17 @@ def up(folder: Path, console: Console) -> None:
             _welcome(console, folder, state)
             return
         if "failed" in state or child.poll() is not None:
+            if not state:
+                _refuse_second(folder)
             raise StackError(state.get("failed") or f"it ended at once; see {folder / 'up.log'}")
         time.sleep(0.1)
     raise StackError(f"not ready after {START_SECONDS:.0f} s; see {folder / 'up.log'}")
+
+
+def _refuse_second(folder: Path) -> None:
+    known = _read(folder)
+    if known and _lives(known):
+        raise StackError(f"it runs already, as process {known['pid']}: `make down` stops it")
 
 
 def down(folder: Path, console: Console) -> None:

@@ -46,7 +46,7 @@ def demo_command(
     try:
         demo(folder.absolute(), Doors.from_environment(), Console(highlight=False), once=once)
     except StepFailedError as failure:
-        console.print(str(failure), style="red", markup=False)
+        console.print(str(failure), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
@@ -73,7 +73,7 @@ def main() -> None:
     try:
         app()
     except StackError as failure:
-        console.print(str(failure), style="red", markup=False)
+        console.print(str(failure), style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
