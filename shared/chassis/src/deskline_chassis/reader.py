@@ -24,6 +24,7 @@ from deskline_chassis.parking import counts, newly_parked, positions_of, redrive
 from deskline_chassis.personal_data import KeyRing
 from deskline_chassis.postgres import Database, is_surroundings
 from deskline_chassis.runtime import Beat, FatalLoopError
+from deskline_chassis.watch import Standing, Watch
 from deskline_events.topics import events_topic, keys_topic
 
 log = structlog.get_logger(__name__)
@@ -32,7 +33,6 @@ MAX_RECORDS: Final = 500
 SWEEP_SECONDS: Final = 1.0
 OVERVIEW_SECONDS: Final = 5.0
 FENCED_EXIT: Final = 3
-STALLED_SECONDS: Final = 60.0
 ALARMING: Final = 20
 """Newly parked streams within a minute, above which it is no longer a bad record here and there."""
 
@@ -56,7 +56,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._beat: Beat | None = None
         self._fatal: asyncio.Future[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
-        self._progressed = time.monotonic()
+        self._watch = Watch()
+        self._rebuilt = 0
         self._alarmed = False
 
     async def run(self, beat: Beat, stop: asyncio.Event) -> None:
@@ -76,7 +77,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _consume(self, beat: Beat, stop: asyncio.Event) -> None:
         stream = self._subscribe()
         self._fatal = asyncio.get_running_loop().create_future()
-        self._progressed = time.monotonic()
+        self._watch = Watch()
         chores = asyncio.create_task(self._chores(beat))
         try:
             async with asyncio.timeout(30):
@@ -109,11 +110,12 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             allow_auto_create_topics=False,
             **kept,
         )
+        member = f"{self.spec.name}-{self._instance}"
         subscriber = stream.subscriber(
             *(self._broker.topic(topic) for topic in self._topics),
             batch=True,
             group_id=f"{self._broker.prefix}{self.spec.name}",
-            group_instance_id=f"{self.spec.name}-{self._instance}",
+            group_instance_id=member if self._rebuilt == 0 else f"{member}-{self._rebuilt}",
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             max_records=MAX_RECORDS,
@@ -180,7 +182,6 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._fatal.set_exception(error)
             return
         metrics.READER_BATCH_SECONDS.labels(self.spec.name).observe(time.perf_counter() - started)
-        self._progressed = time.monotonic()
         if self._beat is not None:
             self._beat.progress()
         await self._follow(consumer, outcome)
@@ -236,34 +237,44 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         metrics.READER_WAITING.labels(self.spec.name).set(waiting)
         metrics.READER_PARKED.labels(self.spec.name).set(parked)
         self._alarm(await self._insist(newly_parked, self._database, self.spec.name))
-        consumer = self._consumer
+        consumer = self._subscriber.consumer
         if consumer is None:
             return
-        mine = sorted(consumer.assignment())
-        if not mine:
-            beat.progress()
-            return
-        # Positions before ends: an end that is asked for first lies below a position that moved meanwhile.
-        rows = await self._insist(positions_of, self._database, self.spec.name)
-        ends = await consumer.end_offsets(mine)
-        behind = 0
-        for tp in mine:
-            place = (tp.topic, tp.partition)
-            lag = ends[tp] - rows.get(place, 0)
-            metrics.READER_LAG.labels(self.spec.name, tp.topic, str(tp.partition)).set(max(lag, 0))
-            behind += max(lag, 0)
-            if lag < 0:
+        standings = await self._standings(consumer)
+        mine = {
+            place: at for place, at in standings.items() if TopicPartition(*place) in consumer.assignment()
+        }
+        for place, standing in mine.items():
+            metrics.READER_LAG.labels(self.spec.name, place[0], str(place[1])).set(max(standing.lag, 0))
+            if standing.lag < 0:
                 # The broker lost the tail: scan from the start, dropping, until a higher epoch appears.
-                log.warning("a partition ends below its position", reader=self.spec.name, topic=tp.topic)
+                log.warning("a partition ends below its position", reader=self.spec.name, topic=place[0])
                 async with self._busy:
                     await self._insist(self.applier.reset, place, 0)
                 self._seek(consumer, place, 0)
-        if behind == 0:
-            self._progressed = time.monotonic()
-        if time.monotonic() - self._progressed > STALLED_SECONDS:
-            log.error("assigned and behind, but nothing comes", reader=self.spec.name, behind=behind)
+        # A member without partitions watches over all of them: after a loss of the broker's data nobody
+        # may have been given any (seen: a group that was formed before the topics were there again).
+        if self._watch.is_stalled(mine or standings):
+            log.error("there is something to read, but nothing comes", reader=self.spec.name)
+            # Another member's name, since a static member that comes back keeps what it had: nothing.
+            self._rebuilt += 1
             raise TimeoutError("the consumer stalled")
         beat.progress()
+
+    async def _standings(self, consumer: AIOKafkaConsumer) -> dict[Place, Standing]:
+        topics = {self._broker.topic(topic) for topic in self._topics}
+        # Positions before ends: an end that is asked for first lies below a position that moved meanwhile.
+        rows = await self._insist(positions_of, self._database, self.spec.name)
+        places = {place for place in rows if place[0] in topics} | {
+            (topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
+        }
+        if not places:
+            return {}
+        ends = await consumer.end_offsets([TopicPartition(*place) for place in sorted(places)])
+        return {
+            (tp.topic, tp.partition): Standing(rows.get((tp.topic, tp.partition), 0), end)
+            for tp, end in ends.items()
+        }
 
     def _alarm(self, streams: int) -> None:
         alarming = streams > ALARMING
