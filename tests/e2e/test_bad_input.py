@@ -94,6 +94,7 @@ def test_hostile_mails_are_tickets_with_a_notice_and_the_raw_mail(scene: Scene, 
             stored = (scene.system.folder / "objects" / raw["key"]).read_bytes()
             assert stored == _sent(hostile.content), hostile.name
             assert raw["sha256"] == hashlib.sha256(stored).hexdigest()
+            assert message["raw"] == {"size": len(stored), "sha256": raw["sha256"]}
 
 
 def test_injected_headers_stay_one_value(scene: Scene, line: str) -> None:

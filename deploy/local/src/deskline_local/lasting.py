@@ -14,7 +14,7 @@ from typing import Any, Final
 import psutil
 from rich.console import Console
 
-from deskline_local.deployment import Doors
+from deskline_local.deployment import OWN_DOMAIN, SERVICES, Doors
 from deskline_local.errors import StackError
 from deskline_local.folder import Folder
 from deskline_local.system import System
@@ -108,15 +108,33 @@ def down(folder: Path, console: Console) -> None:
     console.print("stopped; the data stays, `make up` goes on with it")
 
 
+def command_in(folder: Path, service: str, arguments: list[str]) -> str:
+    """What a service's command prints, run in the environment of what `up` started; raises StackError."""
+    if service not in SERVICES:
+        raise StackError(f"{service} is none of {', '.join(SERVICES)}")
+    if not _lives(_read(folder)):
+        raise StackError(f"nothing runs in {folder}: `make up` starts it")
+    system = System(folder, Doors(gateway=0, smtp=0))
+    system.deployment.create_databases()
+    return system.command(service, *arguments)
+
+
 def _welcome(console: Console, folder: Path, state: dict[str, Any]) -> None:
     console.print(f"\nready: {state['gateway']}, data and logs in {folder}", highlight=False)
     console.print(f"admin token: {state['token']}", highlight=False, soft_wrap=True)
-    console.print(
-        f"try: curl -H 'Authorization: Bearer {state['token']}' {state['gateway']}/v1/tickets",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
-    )
+    tool = f"{Path(sys.executable).with_name('deskline-local')} service --folder {folder}"
+    for what, line in (
+        (
+            "list the tickets",
+            f"curl -H 'Authorization: Bearer {state['token']}' {state['gateway']}/v1/tickets",
+        ),
+        (
+            "add a mailbox",
+            f"{tool} intake line add --address support@{OWN_DOMAIN} --name support --language ru",
+        ),
+        ("make an operator's token", f"{tool} gateway token create --role operator"),
+    ):
+        console.print(f"{what}: {line}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _token(system: System) -> str:

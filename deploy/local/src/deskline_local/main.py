@@ -12,7 +12,7 @@ from deskline_local.demo import demo
 from deskline_local.deployment import Doors
 from deskline_local.errors import StackError
 from deskline_local.jars import ensure_jars, resolve_lock
-from deskline_local.lasting import down, run, up
+from deskline_local.lasting import command_in, down, run, up
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 console = Console(stderr=True, highlight=False)
@@ -60,6 +60,17 @@ def up_command(folder: Annotated[Path, typer.Argument(help="kept")] = Path(".des
 def down_command(folder: Annotated[Path, typer.Argument()] = Path(".deskline/up")) -> None:
     """Stop what `up` started."""
     down(folder.absolute(), Console(highlight=False))
+
+
+@app.command("service", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def service_command(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="intake, tickets, analytics or gateway")],
+    *,
+    folder: Annotated[Path, typer.Option(help="of `up`")] = Path(".deskline/up"),
+) -> None:
+    """Run a service's command on what `up` started, such as: service intake line list."""
+    typer.echo(command_in(folder.absolute(), name, context.args), nl=False)
 
 
 @app.command("run", hidden=True)

@@ -74,6 +74,7 @@ class Story:
         ticket = until("a ticket with the unreadable mail", opened)
         message = self.desk.get(f"/v1/tickets/{ticket['ticket_id']}")["messages"][0]
         _expect(message["problems"], "the message carries no notice")
+        _expect(message["raw"], "the raw message is not attached")
 
     def anna_replies(self) -> None:
         """Appends to ticket 1 by References."""

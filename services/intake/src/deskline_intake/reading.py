@@ -14,7 +14,7 @@ import structlog
 from deskline_chassis.event_log import EventLog
 from deskline_chassis.postgres import Database, is_surroundings
 from deskline_chassis.runtime import Beat
-from deskline_intake import measures
+from deskline_intake import figures
 from deskline_intake.adapters import raw_messages
 from deskline_intake.adapters.objects import ERRORS as OBJECT_ERRORS
 from deskline_intake.handlers import Deliveries, announce_mails
@@ -189,9 +189,9 @@ class MailReader:
             self._log.ring()
         for found, outcome in zip(mine, outcomes, strict=True):
             name = "duplicate" if outcome.duplicate_of else outcome.state
-            measures.ANNOUNCED.labels(name).inc()
+            figures.ANNOUNCED.labels(name).inc()
             age = datetime.now(UTC) - found.mail.received_at
-            measures.READ_SECONDS.observe(max(0.0, age.total_seconds()))
+            figures.READ_SECONDS.observe(max(0.0, age.total_seconds()))
 
     def _announce_alone(self, one: OpenedMail, kept: ReadMail, claim: _Claim) -> None:
         claim.turn()

@@ -10,7 +10,7 @@ import structlog
 
 from deskline_chassis.postgres import Database, is_surroundings
 from deskline_chassis.runtime import Beat
-from deskline_intake import measures
+from deskline_intake import figures
 from deskline_intake.adapters import raw_messages
 from deskline_intake.adapters.objects import ERRORS as OBJECT_ERRORS
 from deskline_intake.adapters.objects import ObjectKeeper, unannounced
@@ -60,7 +60,7 @@ class Sweeper:
                 orphans = unannounced(connection, keys)
             self._objects.remove(orphans)
             removed += len(orphans)
-            measures.OBJECTS_SWEPT.inc(len(orphans))
+            figures.OBJECTS_SWEPT.inc(len(orphans))
             beat.progress()
         if removed:
             log.info("orphaned objects removed", count=removed)
@@ -68,4 +68,4 @@ class Sweeper:
 
     def _measure(self) -> None:
         with self._database.transaction() as connection:
-            measures.BACKLOG.set(raw_messages.backlog(connection))
+            figures.BACKLOG.set(raw_messages.backlog(connection))

@@ -51,6 +51,13 @@ class FileShown(Answered):
     inline: bool
 
 
+class RawShown(Answered):
+    """The message as it was received, kept because reading it failed in part; without its content."""
+
+    size: int = Field(description="bytes")
+    sha256: str
+
+
 class MessageShown(Answered):
     """One message of the conversation; an erased person's texts read "erased"."""
 
@@ -66,6 +73,7 @@ class MessageShown(Answered):
     attachments: list[FileShown] = []
     mentions: list[UUID] = []
     problems: list[str] = []
+    raw: RawShown | None = None
 
 
 class Card(TicketState):

@@ -23,6 +23,7 @@ from deskline_tickets.answers import (
     FileShown,
     History,
     MessageShown,
+    RawShown,
     SetAsidePage,
     SetAsideShown,
     TicketState,
@@ -209,6 +210,7 @@ def _customers(event: TicketEvent, kind: Any, message: CustomerMessage) -> Messa
             for one in message.attachments
         ],
         problems=list(message.problems),
+        raw=None if message.raw is None else RawShown(size=message.raw.size, sha256=message.raw.sha256),
     )
 
 

@@ -20,7 +20,7 @@ from deskline_chassis.postgres import Database
 from deskline_chassis.runtime import Beat, FatalLoopError
 from deskline_chassis.settings import WRONG_SETTINGS
 from deskline_chassis.telemetry import in_span, set_attributes, start_root, traceparent_of
-from deskline_intake import measures
+from deskline_intake import figures
 from deskline_intake.adapters.lines import find_line
 from deskline_intake.adapters.raw_messages import Unit, store_units
 from deskline_intake.channels.group_commit import GroupCommit
@@ -107,18 +107,18 @@ class SmtpDoor:
 
     def enter(self, session: MailSession) -> bool:
         if len(self._sessions) >= self._settings.smtp_connections:
-            measures.MAILS.labels("deferred").inc()
+            figures.MAILS.labels("deferred").inc()
             return False
         self._sessions.add(session)
         self._empty.clear()
-        measures.CONNECTIONS.set(len(self._sessions))
+        figures.CONNECTIONS.set(len(self._sessions))
         return True
 
     def leave(self, session: MailSession) -> None:
         self._sessions.discard(session)
         if not self._sessions:
             self._empty.set()
-        measures.CONNECTIONS.set(len(self._sessions))
+        figures.CONNECTIONS.set(len(self._sessions))
 
     async def handle_RCPT(  # noqa: N802 -- the library's name and signature
         self, _server: Any, _session: Any, envelope: MailEnvelope, address: str, _options: list[str]
@@ -130,10 +130,10 @@ class SmtpDoor:
             line = await self._line(split_plus_address(address)[0])
         except (psycopg.Error, OSError) as error:
             log.warning("lines can't be looked up", cause=type(error).__name__)
-            measures.MAILS.labels("deferred").inc()
+            figures.MAILS.labels("deferred").inc()
             return _LATER
         if line is None or line.disabled:
-            measures.MAILS.labels("refused").inc()
+            figures.MAILS.labels("refused").inc()
             return "550 5.1.1 No such mailbox here"
         envelope.rcpt_tos.append(address)
         envelope.lines[line.line_id] = envelope.lines.get(line.line_id) or reply_token(address)
@@ -173,11 +173,11 @@ class SmtpDoor:
                 await asyncio.wait_for(asyncio.shield(stored), STORE_SECONDS)
             except Exception as error:  # noqa: BLE001 -- whatever it was, the sender must keep the mail
                 set_attributes(span, outcome="deferred")
-                measures.MAILS.labels("deferred").inc()
+                figures.MAILS.labels("deferred").inc()
                 log.warning("a mail could not be stored", cause=type(error).__name__)
                 return _LATER
             set_attributes(span, outcome="accepted")
-        measures.MAILS.labels("accepted").inc()
+        figures.MAILS.labels("accepted").inc()
         return f"250 2.0.0 OK {unit[0].raw_id}"
 
     def _store(self, units: Iterable[Unit]) -> list[Exception | None]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, cast
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from deskline_intake import measures
+from deskline_intake import figures
 
 log = structlog.get_logger(__name__)
 
@@ -49,12 +49,12 @@ class InFlight:
         if self._used + size > self._limit:
             return False
         self._used += size
-        measures.IN_FLIGHT.set(self._used)
+        figures.IN_FLIGHT.set(self._used)
         return True
 
     def give(self, size: int) -> None:
         self._used -= size
-        measures.IN_FLIGHT.set(self._used)
+        figures.IN_FLIGHT.set(self._used)
 
 
 class Content:
