@@ -32,6 +32,15 @@ def test_every_table_says_whether_it_is_truth_or_a_read_model(database: ServiceD
         assert table_kinds(connection)["public", "events"] == "truth, append-only"
 
 
+def test_no_column_makes_an_id_by_itself(database: ServiceDatabase) -> None:
+    with psycopg.connect(database.owner_url) as connection:
+        found = connection.execute(
+            "SELECT table_schema, table_name, column_name FROM information_schema.columns"
+            " WHERE column_default ILIKE '%uuid%'"
+        ).fetchall()
+    assert found == []
+
+
 def test_runtime_role_changes_nothing_that_is_append_only(database: ServiceDatabase) -> None:
     with psycopg.connect(database.owner_url) as connection:
         tables = [name for name, kind in table_kinds(connection).items() if kind == "truth, append-only"]

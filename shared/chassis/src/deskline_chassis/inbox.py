@@ -2,10 +2,13 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from typing import Final
+from uuid import UUID, uuid5
 
 from deskline_chassis.decoding import Place, Record, StreamId, header_pairs, headers_from
 from deskline_chassis.postgres import Conn
+
+_PARKED: Final = UUID("3c0c7b3e-94c4-5b0e-8a0c-0f6a5d2b9e11")
 
 
 @dataclass(slots=True)
@@ -162,59 +165,57 @@ def remove_kept(connection: Conn, table: str, reader: str, gone: Iterable[tuple[
 
 def keep_waiting(connection: Conn, reader: str, records: Sequence[Kept]) -> None:
     """Keep records that came before something they need; the reason is the missing key's person or None."""
-    _keep(
-        connection,
-        "INSERT INTO waiting_records (reader, owner, subject, sequence, topic, partition, record_offset,"
-        " headers, value, missing_key) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (reader, owner, subject, sequence) DO UPDATE SET missing_key = excluded.missing_key",
-        reader,
-        records,
-    )
-
-
-def keep_parked(connection: Conn, reader: str, records: Sequence[Kept]) -> None:
-    """Park records of streams with their cause."""
-    _keep(
-        connection,
-        "INSERT INTO parked_records (reader, owner, subject, sequence, topic, partition, record_offset,"
-        " headers, value, cause) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (reader, owner, subject, sequence) DO NOTHING",
-        reader,
-        records,
-    )
-
-
-def _keep(connection: Conn, statement: str, reader: str, records: Sequence[Kept]) -> None:
     if not records:
         return
     with connection.cursor() as cursor:
         cursor.executemany(
-            statement,
-            [
-                (
-                    reader,
-                    *kept.stream,
-                    kept.sequence,
-                    kept.record.topic,
-                    kept.record.partition,
-                    kept.record.offset,
-                    header_pairs(kept.record),
-                    kept.record.value,
-                    kept.reason,
-                )
-                for kept in records
-            ],
+            "INSERT INTO waiting_records (reader, owner, subject, sequence, topic, partition, record_offset,"
+            " headers, value, missing_key) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (reader, owner, subject, sequence)"
+            " DO UPDATE SET missing_key = excluded.missing_key",
+            [_kept(reader, kept) for kept in records],
         )
+
+
+def keep_parked(connection: Conn, reader: str, records: Sequence[Kept]) -> None:
+    """Park records of streams with their cause."""
+    if not records:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO parked_records (id, reader, owner, subject, sequence, topic, partition,"
+            " record_offset, headers, value, cause) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            [(parked_id(reader, kept.record), *_kept(reader, kept)) for kept in records],
+        )
+
+
+def _kept(reader: str, kept: Kept) -> tuple[object, ...]:
+    record = kept.record
+    place = (*record.place, record.offset)
+    return (reader, *kept.stream, kept.sequence, *place, header_pairs(record), record.value, kept.reason)
+
+
+def parked_id(reader: str, record: Record) -> UUID:
+    """The id of a parked record: the same each time the record is parked."""
+    return uuid5(_PARKED, f"{reader}|{record.topic}|{record.partition}|{record.offset}")
 
 
 def park_loose(connection: Conn, reader: str, records: Sequence[tuple[Record, str]]) -> None:
     """Park records that belong to no stream, since their envelope can't be read."""
     for record, cause in records:
         connection.execute(
-            "INSERT INTO parked_records (reader, topic, partition, record_offset, headers, value, cause)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (reader, topic, partition, record_offset) WHERE subject IS NULL DO NOTHING",
-            (reader, *record.place, record.offset, header_pairs(record), record.value, cause),
+            "INSERT INTO parked_records (id, reader, topic, partition, record_offset, headers, value, cause)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (
+                parked_id(reader, record),
+                reader,
+                *record.place,
+                record.offset,
+                header_pairs(record),
+                record.value,
+                cause,
+            ),
         )
 
 

@@ -1,5 +1,7 @@
 """PostgreSQL for every service: one pool, short transactions, and whose fault an error is."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -8,6 +10,9 @@ import psycopg
 from psycopg import AsyncConnection, Connection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
+
+from deskline_chassis.runtime import Beat, FatalLoopError
+from deskline_chassis.settings import WRONG_SETTINGS
 
 Row = tuple[Any, ...]
 Conn = Connection[Row]
@@ -19,6 +24,8 @@ SESSION_OPTIONS: Final = {
     "idle_in_transaction_session_timeout": "10s",
     "timezone": "UTC",
 }
+
+WATCH_SECONDS: Final = 2.0
 
 # SQLSTATE classes that tell of the surroundings and not of the data: connection, resources, operator
 # intervention, system, rollback by concurrency, privilege, missing or renamed tables, internal errors.
@@ -96,6 +103,29 @@ class Database:
         """Do the work in a transaction of its own."""
         with self.transaction() as connection:
             return work(connection)
+
+    async def watch(self, beat: Beat, stop: asyncio.Event) -> None:
+        """A loop: ready while the database answers and has the right locale; ends the process where not."""
+        right = False
+        while not stop.is_set():
+            try:
+                right = await asyncio.to_thread(self._ask, right)
+            except DatabaseLocaleError as wrong:
+                raise FatalLoopError(WRONG_SETTINGS, str(wrong)) from None
+            except psycopg.Error as error:
+                beat.red(f"database: {type(error).__name__}")
+            else:
+                beat.progress()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), WATCH_SECONDS)
+
+    def _ask(self, right: bool) -> bool:  # noqa: FBT001 -- what the question before found
+        with self.transaction() as connection:
+            if right:
+                connection.execute("SELECT 1")
+            else:
+                check_locale(connection)
+        return True
 
 
 async def connect_direct(url: str, name: str, **options: str) -> AsyncConnection[Row]:

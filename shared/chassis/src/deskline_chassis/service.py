@@ -132,13 +132,14 @@ def serve(service: Service, only: frozenset[str]) -> int:
         loops["consumer"] = reader.run
     loops |= service.loops(parts)
     service.routes(parts)
+    loops["database"] = parts.database.watch
     loops["http"] = serve_http(service.app(parts), settings.http_host, settings.http_port)
     unknown = only - set(loops)
     if unknown:
         sys.stderr.write(f"serve --only: {', '.join(sorted(unknown))}: choose from {', '.join(loops)}\n")
         return 2
     # A relay elsewhere is woken by this process' bell; probes and metrics are always served.
-    kept = only | {"http", "bell"} if only else set(loops)
+    kept = only | {"http", "bell", "database"} if only else set(loops)
     for loop, run in loops.items():
         if loop in kept:
             parts.runtime.add(loop, run)

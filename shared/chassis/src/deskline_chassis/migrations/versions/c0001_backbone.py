@@ -110,7 +110,7 @@ CREATE INDEX waiting_records_key ON waiting_records (missing_key) WHERE missing_
 COMMENT ON TABLE waiting_records IS 'truth: records that came before something that they need';
 
 CREATE TABLE parked_records (
-  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  id uuid PRIMARY KEY,
   reader text NOT NULL,
   owner text,
   subject uuid,
