@@ -37,9 +37,10 @@ check: $(VENV)/.installed ## format, lint, types, imports, generated files curre
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/contract/test_contracts.py tests/contract/test_openapi.py services/tickets/tests/unit/test_golden_pairs.py
 
 test: check ## check, then unit, component, contract and end-to-end tests on real Kafka and PostgreSQL
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 demo: $(VENV)/.installed ## the whole system and a story played on it (ONCE=1: end after the story)
 	$(BIN)/deskline-local demo $(if $(ONCE),--once)

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -271,7 +272,10 @@ async def test_position_that_moves_while_the_end_is_asked_for_is_no_loss(house: 
             house.database.run(lambda connection: connection.execute("UPDATE positions SET next_offset = 9"))
             return {at: 5}
 
-    reader._consumer = Busy()
+        def partitions_for_topic(self, topic: str) -> set[int]:
+            return {0} if topic == at.topic else set()
+
+    reader._subscriber = SimpleNamespace(consumer=Busy())
     await reader._overview(Beat())
     assert house.rows("SELECT next_offset FROM positions") == [(9,)]
 

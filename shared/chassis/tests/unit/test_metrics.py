@@ -1,5 +1,7 @@
 """Metrics: the names that dashboards and alarms rest on."""
 
+import re
+
 import pytest
 
 from deskline_chassis import metrics
@@ -21,7 +23,6 @@ def test_figures_have_the_names_that_dashboards_know() -> None:
         'deskline_relay_events_total{topic="deskline.planets.events"} 1.0',
         'deskline_reader_records_total{outcome="applied",reader="deskline.moons"} 3.0',
         'deskline_reader_lag{partition="0",reader="deskline.moons",topic="deskline.planets.events"} 5.0',
-        "deskline_relay_seconds_count 1.0",
         'deskline_reader_batch_seconds_count{reader="deskline.moons"} 1.0',
     ):
         assert line in text
@@ -36,3 +37,5 @@ def test_figures_have_the_names_that_dashboards_know() -> None:
         "process_resident_memory_bytes",
     ):
         assert f"# HELP {name} " in text
+    # Other tests of this process may have announced something as well.
+    assert re.search(r"^deskline_relay_seconds_count [1-9]", text, re.MULTILINE)
