@@ -257,7 +257,9 @@ async def test_position_beyond_the_end_begins_anew(house: House) -> None:
         await until("applied", lambda: sorted(house.texts()) == ["one", "three", "two"])
 
 
-async def test_position_that_moves_while_the_end_is_asked_for_is_no_loss(house: House) -> None:
+async def test_position_that_moves_while_the_end_is_asked_for_is_no_loss(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reader, at = house.reader(), TopicPartition(house.broker.topic(events_topic("intake")), 0)
     insert = "INSERT INTO positions (reader, topic, partition, epoch, next_offset) VALUES (%s, %s, 0, 1, 5)"
     house.database.run(lambda connection: connection.execute(insert, (NAME, at.topic)))
@@ -275,7 +277,7 @@ async def test_position_that_moves_while_the_end_is_asked_for_is_no_loss(house: 
         def partitions_for_topic(self, topic: str) -> set[int]:
             return {0} if topic == at.topic else set()
 
-    reader._subscriber = SimpleNamespace(consumer=Busy())
+    monkeypatch.setattr(reader, "_subscriber", SimpleNamespace(consumer=Busy()), raising=False)
     await reader._overview(Beat())
     assert house.rows("SELECT next_offset FROM positions") == [(9,)]
 
