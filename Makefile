@@ -40,7 +40,12 @@ check: $(VENV)/.installed ## format, lint, types, imports, generated files curre
 	$(BIN)/pytest -q tests/contract/test_contracts.py tests/contract/test_openapi.py services/tickets/tests/unit/test_golden_pairs.py
 
 test: check ## check, then unit, component, contract and end-to-end tests on real Kafka and PostgreSQL
-	$(BIN)/pytest -n 2 --dist loadfile
+	@mkdir -p .deskline
+	@echo "the tests of the whole system run beside those of its parts; what they say comes at the end"
+	@$(BIN)/pytest tests > .deskline/system-tests.log 2>&1 & system=$$!; \
+	trap "kill $$system" INT TERM; \
+	$(BIN)/pytest shared services deploy/local; parts=$$?; \
+	wait $$system; whole=$$?; cat .deskline/system-tests.log; exit $$((parts | whole))
 
 demo: $(VENV)/.installed ## the whole system and a story played on it (ONCE=1: end after the story)
 	$(BIN)/deskline-local demo $(if $(ONCE),--once)
