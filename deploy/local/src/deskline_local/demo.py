@@ -22,6 +22,7 @@ from deskline_local.timeline import Timeline
 
 VIEWS: Final = ("tickets", "ticket_events", "flow")
 MARK: Final = "demonstration"
+SHOWN: Final = 110  # characters of an event
 MEBIBYTE: Final = 1024 * 1024
 
 
@@ -115,7 +116,7 @@ def _show_events(url: str, ticket_id: str, console: Console) -> None:
             (ticket_id,),
         ).fetchall()
     for sequence, kind, time, data in rows:
-        short = data if len(data) <= 110 else f"{data[:107]}..."  # noqa: PLR2004
+        short = data if len(data) <= SHOWN else f"{data[: SHOWN - 3]}..."
         table.add_row(str(sequence), kind, f"{time:%H:%M:%S.%f}"[:-3], short)
     console.print(table)
 

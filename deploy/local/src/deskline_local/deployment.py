@@ -9,8 +9,8 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from deskline_local.errors import StackError
 from deskline_local.folder import Folder
+from deskline_local.ports import from_environment
 from deskline_local.stack import ServiceDatabase, Stack
 
 SERVICES: Final = ("intake", "tickets", "analytics", "gateway")
@@ -30,18 +30,9 @@ class Doors:
     def from_environment(cls) -> "Doors":
         """DESKLINE_GATEWAY_PORT and DESKLINE_SMTP_PORT, where they are set."""
         return cls(
-            _port("DESKLINE_GATEWAY_PORT", GATEWAY_PORT),
-            _port("DESKLINE_SMTP_PORT", SMTP_PORT),
+            from_environment("DESKLINE_GATEWAY_PORT", GATEWAY_PORT),
+            from_environment("DESKLINE_SMTP_PORT", SMTP_PORT),
         )
-
-
-def _port(variable: str, default: int) -> int:
-    text = os.environ.get(variable, "").strip()
-    if not text:
-        return default
-    if not text.isdecimal() or int(text) > 65535:  # noqa: PLR2004
-        raise StackError(f"{variable}={text} is no port: give a number up to 65535")
-    return int(text)
 
 
 class Deployment:

@@ -49,7 +49,7 @@ def main() -> None:
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec hands that on
         with contextlib.suppress(OSError, ValueError):
             signal.signal(ignored, signal.SIG_DFL)
-    os.execvp(command[0], command)  # noqa: S606
+    os.execvp(command[0], command)  # noqa: S606 - the command it was started for
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Ports on 127.0.0.1: chosen once, remembered, and refused in one clear line when taken."""
 
 import contextlib
+import os
 import secrets
 import socket
 from pathlib import Path
 
-from deskline_local.errors import PortTaken
+from deskline_local.errors import PortTaken, StackError
 
 HOST = "127.0.0.1"
 LOWEST, HIGHEST = 15_000, 32_000
+LAST = 65_535
 ATTEMPTS = 1_000
 
 
@@ -21,6 +23,17 @@ def is_free(port: int) -> bool:
             probe.listen()
             return True
     return False
+
+
+def from_environment(variable: str, default: int = 0) -> int:
+    """The port that a variable names, or the default where it is not set; 0 stands for a free one."""
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        return default
+    if not value.isdecimal() or int(value) > LAST:
+        message = f"{variable}={value} is no port: give a number up to {LAST}, or 0 to choose a free one"
+        raise StackError(message)
+    return int(value)
 
 
 def choose(taken: set[int]) -> int:

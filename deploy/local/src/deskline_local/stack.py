@@ -10,11 +10,12 @@ from typing import Literal, Self
 from deskline_local import databases
 from deskline_local.databases import ServiceDatabase
 from deskline_local.engine import engine_answers
-from deskline_local.errors import StackError, StackUnavailable
+from deskline_local.errors import StackUnavailable
 from deskline_local.folder import Folder
 from deskline_local.kafka import CONTROLLER_PORT_VARIABLE as CONTROLLER_PORT
 from deskline_local.kafka import PORT_VARIABLE as KAFKA_PORT
 from deskline_local.kafka import KafkaProcess
+from deskline_local.ports import from_environment
 from deskline_local.postgres import PORT_VARIABLE as POSTGRES_PORT
 from deskline_local.postgres import SUPERUSER, PostgresProcess
 from deskline_local.server import Progress, Server
@@ -124,17 +125,6 @@ def choose_kind(kind: Kind | None) -> Kind:
     raise StackUnavailable(message)
 
 
-def port_wanted(given: int, variable: str) -> int:
-    """The port given in code, or the variable's, or 0."""
-    value = os.environ.get(variable, "").strip()
-    if given or not value:
-        return given
-    if not value.isdecimal() or int(value) > 65535:  # noqa: PLR2004
-        message = f"{variable}={value} is no port: give a number up to 65535, or 0 to choose a free one"
-        raise StackError(message)
-    return int(value)
-
-
 def _say_nothing(_: str) -> None:
     pass
 
@@ -151,11 +141,11 @@ def open_stack(
     if chosen == "external":
         return _external(folder)
     state = Folder(folder)
-    kafka = state.port("kafka", port_wanted(kafka_port, KAFKA_PORT))
-    postgres = state.port("postgres", port_wanted(postgres_port, POSTGRES_PORT))
+    kafka = state.port("kafka", kafka_port or from_environment(KAFKA_PORT))
+    postgres = state.port("postgres", postgres_port or from_environment(POSTGRES_PORT))
     if chosen == "containers":
         return _containers(state, kafka, postgres, progress)
-    controller = state.port("kafka_controller", port_wanted(0, CONTROLLER_PORT))
+    controller = state.port("kafka_controller", from_environment(CONTROLLER_PORT))
     broker = KafkaProcess(state.path / "kafka", kafka, controller, progress=progress, claim=state.claim)
     secret = state.password(SUPERUSER)
     server = PostgresProcess(state.path / "postgres", postgres, secret, progress=progress, claim=state.claim)
@@ -167,7 +157,7 @@ def open_stack(
 
 
 def _external(folder: Path) -> Stack:
-    from deskline_local.external import ExternalKafka, ExternalPostgres  # noqa: PLC0415
+    from deskline_local.external import ExternalKafka, ExternalPostgres  # noqa: PLC0415 - only where it was asked for
 
     state = Folder(folder)
     kafka, postgres = ExternalKafka.from_environment(), ExternalPostgres.from_environment()

@@ -40,7 +40,6 @@ class Announcer:
     """One producer and one checking consumer; built anew after every error of the broker."""
 
     def __init__(self, owner: str, broker: Broker, publish: Any, topics: Sequence[Topic]) -> None:
-        self._owner = owner
         self._source = source_of(owner)
         self._publish = publish
         self._topics = {topic.kind: broker.topic(topic) for topic in topics}

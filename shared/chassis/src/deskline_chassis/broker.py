@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +95,9 @@ async def ensure_topics(broker: Broker, topics: tuple[Topic, ...], name: str) ->
         await admin.close()
 
 
-async def until_broker(broker: Broker, topics: tuple[Topic, ...], name: str, red: Any) -> None:
+async def until_broker(
+    broker: Broker, topics: tuple[Topic, ...], name: str, red: Callable[[str], None]
+) -> None:
     """Ensure the topics, trying again with backoff for as long as the broker is away."""
     delay = 0.2
     while True:
