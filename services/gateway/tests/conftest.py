@@ -115,13 +115,20 @@ class Owner:
 
 
 class Clock:
-    """Seconds that a test can let pass, on top of those that do."""
+    """Seconds that a test can let pass, on top of those that do; held, only those."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._held: float | None = None
 
     def __call__(self) -> float:
-        return time.monotonic() + self.ahead
+        return (time.monotonic() if self._held is None else self._held) + self.ahead
+
+    def hold(self) -> None:
+        self._held = time.monotonic()
+
+    def release(self) -> None:
+        self._held = None
 
 
 class MemoryTokens:
