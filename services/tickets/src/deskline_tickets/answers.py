@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deskline_events.facts import Customer, Line
+from deskline_events.facts import Customer, Line, Priority
 from deskline_events.intake import MessageKind
-from deskline_events.tickets import Actor, Link, Priority, Stage
+from deskline_events.tickets import Actor, Link, Stage
 
 
 class Answered(BaseModel):

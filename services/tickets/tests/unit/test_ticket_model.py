@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from deskline_events.facts import Customer, Fact, Line
+from deskline_events.facts import Customer, Fact, Line, Priority
 from deskline_events.intake import MessageKind
-from deskline_events.tickets import Actor, CustomerMessage, Priority, Stage
+from deskline_events.tickets import Actor, CustomerMessage, Stage
 from deskline_tickets.domain.commands import (
     AddAutomaticMessage,
     AddCustomerReply,

@@ -80,7 +80,7 @@ async def ensure_topics(broker: Broker, topics: tuple[Topic, ...], name: str) ->
             [
                 NewTopic(
                     broker.topic(topic),
-                    num_partitions=broker.partitions,
+                    num_partitions=topic.partitions or broker.partitions,
                     replication_factor=broker.replication,
                     topic_configs=topic.config,
                 )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deskline_events import intake, tickets
+from deskline_events import intake, notify, routing, sla, tickets
 from deskline_events.facts import Fact
 
 
@@ -33,6 +33,7 @@ CATALOG: dict[str, Contract] = {
         intake.CompanyRegistered,
         intake.ContactRegistered,
         intake.MessageReceived,
+        intake.PersonErased,
         tickets.TicketOpened,
         tickets.CustomerReplied,
         tickets.AutomaticMessageAdded,
@@ -41,5 +42,34 @@ CATALOG: dict[str, Contract] = {
         tickets.NoteAdded,
         tickets.StageChanged,
         tickets.PriorityChanged,
+        tickets.TicketRouted,
+        tickets.TicketOffered,
+        tickets.OfferDeclined,
+        tickets.OfferEnded,
+        tickets.TicketAccepted,
+        tickets.TicketUnassigned,
+        tickets.Escalated,
+        tickets.DecisionRefused,
+        tickets.DeliveryChanged,
+        routing.TicketQueued,
+        routing.OfferMade,
+        routing.OfferWithdrawn,
+        routing.NobodyAvailable,
+        routing.AssignmentWithdrawn,
+        routing.OperatorChanged,
+        routing.TeamChanged,
+        routing.QueueChanged,
+        sla.ClockStarted,
+        sla.ClockPaused,
+        sla.ClockResumed,
+        sla.ClockMet,
+        sla.ClockCancelled,
+        sla.SlaRecalculated,
+        sla.SlaWarned,
+        sla.SlaBreached,
+        sla.PolicyChanged,
+        sla.CalendarChanged,
+        notify.NotificationSent,
+        notify.NotificationFailed,
     )
 }

@@ -14,6 +14,11 @@ MAX_TEXT_BYTES = 64 * 1024
 """Text kept in an event (UTF-8 bytes); what is longer goes to the object store."""
 
 Language = Literal["ru", "en"]
+Channel = Literal["email", "form"]
+Priority = Literal["low", "medium", "high", "critical"]
+Level = Annotated[int, Field(ge=1, le=3, description="of support")]
+Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+"""A reason or kind that people configure: a word for machines."""
 
 
 class Value(BaseModel):
@@ -53,7 +58,7 @@ class Line(Value):
 
     line_id: UUID
     name: Annotated[str, Field(max_length=100)]
-    channel: Literal["email"]
+    channel: Channel
     language: Language
 
 
@@ -65,3 +70,6 @@ class Customer(Value):
     tier: Annotated[str, Field(max_length=40)] | None = None
     locale: Language = "ru"
     new: Annotated[bool, Field(description="this is the contact's first message")] = False
+    verified: Annotated[
+        bool, Field(description="the channel vouches for the address; false for what was typed into a form")
+    ] = True

@@ -24,6 +24,14 @@ class ContactRegistered(Fact):
     locale: Language
 
 
+class PersonErased(Fact):
+    """A contact was erased: what is under their key reads as "erased". The stream is the contact's id."""
+
+    TYPE: ClassVar[str] = "deskline.intake.PersonErased.v1"
+
+    contact_id: UUID
+
+
 class CompanyRegistered(Fact):
     """A company was seen for the first time, by its mail domain; the stream is the company's id."""
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from deskline_events.facts import Attachment, Customer, Fact, Line, StoredObject, Value
+from deskline_events.facts import Attachment, Code, Customer, Fact, Level, Line, Priority, StoredObject, Value
 from deskline_events.intake import MessageKind
 from deskline_events.personal import Personal
 
@@ -22,8 +22,13 @@ Stage = Literal[
     "spam",
     "abandoned",
 ]
-Priority = Literal["low", "medium", "high", "critical"]
-Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+AssignmentNo = Annotated[
+    int,
+    Field(
+        ge=0, description="raised by stage, level, acceptance, unassignment and a person's change of queue"
+    ),
+]
+WithdrawalReason = Literal["timed_out", "operator_lost", "operator_left"]
 
 
 class Actor(Value):
@@ -74,7 +79,7 @@ class TicketOpened(Fact):
     subject: Annotated[str, Personal("contact_id")]
     message: CustomerMessage
     priority: Priority
-    level: Annotated[int, Field(ge=1, le=3)] = 1
+    level: Level = 1
     reply_token: Annotated[str, Field(max_length=100, description="for the plus-address of our mails")]
     link: Link | None = None
 
@@ -153,3 +158,119 @@ class PriorityChanged(Fact):
     before: Priority
     after: Priority
     actor: Actor
+
+
+class TicketRouted(Fact):
+    """The ticket stands in a queue: routing's choice, or a person's, which raises `assignment_no`."""
+
+    TYPE: ClassVar[str] = "deskline.tickets.TicketRouted.v1"
+
+    queue_id: UUID
+    team_id: UUID | None = None
+    actor: Actor
+    assignment_no: AssignmentNo
+
+
+class TicketOffered(Fact):
+    """The ticket is offered to an operator; the only open offer until it is accepted, declined or ended."""
+
+    TYPE: ClassVar[str] = "deskline.tickets.TicketOffered.v1"
+
+    offer_id: UUID
+    operator_id: UUID
+    queue_id: UUID
+    until: Annotated[datetime, Field(description="when routing will withdraw it")]
+    assignment_no: AssignmentNo
+
+
+class OfferDeclined(Fact):
+    """The operator declined the open offer."""
+
+    TYPE: ClassVar[str] = "deskline.tickets.OfferDeclined.v1"
+
+    offer_id: UUID
+    operator_id: UUID
+    reason: Code | None = None
+    assignment_no: AssignmentNo
+
+
+class OfferEnded(Fact):
+    """The open offer ended without the operator's answer."""
+
+    TYPE: ClassVar[str] = "deskline.tickets.OfferEnded.v1"
+
+    offer_id: UUID
+    operator_id: UUID
+    reason: Annotated[
+        WithdrawalReason | Literal["ticket_moved"],
+        Field(description="routing's reason, or that the ticket went on by another way"),
+    ]
+    assignment_no: AssignmentNo
+
+
+class TicketAccepted(Fact):
+    """The ticket has an assignee: by accepting an offer, or (offer null) by taking it or answering it."""
+
+    TYPE: ClassVar[str] = "deskline.tickets.TicketAccepted.v1"
+
+    operator_id: UUID
+    offer_id: UUID | None = None
+    actor: Actor
+    assignment_no: AssignmentNo
+
+
+class TicketUnassigned(Fact):
+    """The ticket has no assignee any more and goes back to its queue."""
+
+    TYPE: ClassVar[str] = "deskline.tickets.TicketUnassigned.v1"
+
+    operator_id: Annotated[UUID, Field(description="who had it")]
+    reason: Literal[
+        "given_back", "taken_away", "escalated", "queue_changed", "operator_left", "operator_lost"
+    ]
+    actor: Actor
+    assignment_no: AssignmentNo
+
+
+class Escalated(Fact):
+    """The ticket went to another support level, up or back down; routing then chooses the queue."""
+
+    TYPE: ClassVar[str] = "deskline.tickets.Escalated.v1"
+
+    before: Level
+    after: Level
+    reason: Literal["manual", "timeout", "criteria"]
+    actor: Actor
+    assignment_no: AssignmentNo
+    preferred_operator_id: Annotated[
+        UUID | None, Field(description="who had it at that level before; they are offered it first")
+    ] = None
+    step_key: Annotated[
+        str | None, Field(max_length=200, description="the service-level step that asked for it")
+    ] = None
+    has_note: bool = False
+
+
+class DecisionRefused(Fact):
+    """A decision of another service rested on what is no longer so; nothing was changed."""
+
+    TYPE: ClassVar[str] = "deskline.tickets.DecisionRefused.v1"
+
+    decision: Literal["queue", "offer", "withdrawal", "unassignment", "step"]
+    decision_id: Annotated[UUID, Field(description="`ce_id` of the event that asked")]
+    offer_id: UUID | None = None
+    reason: Code
+    stage: Stage
+    assignee_id: UUID | None = None
+    assignment_no: AssignmentNo
+
+
+class DeliveryChanged(Fact):
+    """What became of a reply on its way to the customer."""
+
+    TYPE: ClassVar[str] = "deskline.tickets.DeliveryChanged.v1"
+
+    reply_id: UUID
+    notification_id: UUID
+    state: Literal["sent", "failed"]
+    reason: Code | None = None

@@ -3,18 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-OWNERS: Final = ("intake", "tickets")
-KEY_OWNERS: Final = ("intake",)
+OWNERS: Final = ("intake", "tickets", "routing", "sla", "notify")
+KEY_OWNERS: Final = ("intake", "routing")
 DEFAULT_PARTITIONS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic without its deployment's prefix; the number of partitions is the deployment's."""
+    """A topic without its deployment's prefix; the number of partitions is the deployment's, unless given."""
 
     owner: str
-    kind: Literal["events", "keys"]
+    kind: Literal["events", "keys", "watermarks"]
     config: dict[str, str] = field(default_factory=dict, hash=False)
+    partitions: int | None = None
 
     @property
     def name(self) -> str:
@@ -42,6 +43,16 @@ def keys_topic(owner: str) -> Topic:
     )
 
 
+def watermarks_topic(owner: str) -> Topic:
+    """How far the owner's events topic is complete; the last record counts."""
+    hour = str(60 * 60 * 1000)
+    return Topic(owner, "watermarks", {"cleanup.policy": "delete", "retention.ms": hour}, partitions=1)
+
+
 def all_topics() -> tuple[Topic, ...]:
     """Every topic of a deployment."""
-    return tuple(events_topic(o) for o in OWNERS) + tuple(keys_topic(o) for o in KEY_OWNERS)
+    return (
+        *(events_topic(owner) for owner in OWNERS),
+        *(keys_topic(owner) for owner in KEY_OWNERS),
+        *(watermarks_topic(owner) for owner in OWNERS),
+    )

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deskline_events.tickets import Priority, Stage
+from deskline_events.facts import Priority
+from deskline_events.tickets import Stage
 
 
 class _Answer(BaseModel):

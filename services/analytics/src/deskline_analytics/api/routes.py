@@ -17,7 +17,8 @@ from deskline_chassis.http import Problem
 from deskline_chassis.identity import Identity, require_identity
 from deskline_chassis.postgres import Conn, Database
 from deskline_chassis.service import Parts
-from deskline_events.tickets import Priority, Stage
+from deskline_events.facts import Priority
+from deskline_events.tickets import Stage
 
 STAFF: Final = frozenset({"operator", "lead", "admin"})
 READERS: Final = STAFF | {"analyst"}

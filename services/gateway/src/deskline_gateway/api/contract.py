@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from deskline_events.tickets import Actor, Code, Priority, Stage
+from deskline_events.facts import Code, Priority
+from deskline_events.tickets import Actor, Stage
 
 Version = Annotated[int, Field(ge=1, description="the ticket's version: how many events it has")]
 Text = Annotated[str, Field(min_length=1, description="at most 64 KiB of UTF-8")]

@@ -8,7 +8,8 @@ from fastapi import Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from deskline_chassis.http import Problem
-from deskline_events.tickets import Code, Priority, Stage
+from deskline_events.facts import Code, Priority
+from deskline_events.tickets import Stage
 from deskline_tickets.api.refusals import speaks_russian
 
 MOST_MENTIONS: Final = 50

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from deskline_events.facts import Customer, Line
-from deskline_events.tickets import Actor, CustomerMessage, Link, Priority, Stage
+from deskline_events.facts import Customer, Line, Priority
+from deskline_events.tickets import Actor, CustomerMessage, Link, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from deskline_events.facts import Customer, Fact, Line
+from deskline_events.facts import Code, Customer, Fact, Line, Priority
 from deskline_events.personal import Personal
-from deskline_events.tickets import Actor, Code, CustomerMessage, Link, Priority, Stage
+from deskline_events.tickets import Actor, CustomerMessage, Link, Stage
 
 
 class TicketOpened(Fact):

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Literal, overload
 from uuid import UUID
 
-from deskline_events.facts import Fact
-from deskline_events.tickets import Priority, Stage
+from deskline_events.facts import Fact, Priority
+from deskline_events.tickets import Stage
 from deskline_tickets.domain.events import (
     AutomaticMessageAdded,
     CustomerReplied,

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from deskline_chassis.event_log import SequenceTakenError
 from deskline_chassis.personal_data import PersonErasedError
-from deskline_events.facts import Fact
-from deskline_events.tickets import Actor, Priority, Stage
+from deskline_events.facts import Fact, Priority
+from deskline_events.tickets import Actor, Stage
 from deskline_tickets.domain.commands import AddNote, ChangePriority, ChangeStage, Command, ReplyToCustomer
 from deskline_tickets.domain.decisions import decide
 from deskline_tickets.domain.refusals import PersonErased, Refusal

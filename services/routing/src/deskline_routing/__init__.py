@@ -1,0 +1,1 @@
+"""Operators, queues and the choice of who is offered a ticket."""

@@ -1,0 +1,1 @@
+"""Policies, calendars and the clocks of tickets."""
