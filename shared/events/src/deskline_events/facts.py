@@ -60,6 +60,10 @@ class Line(Value):
     name: Annotated[str, Field(max_length=100)]
     channel: Channel
     language: Language
+    address: Annotated[
+        str | None,
+        Field(max_length=254, description="where customers write to; our mails about it come from it"),
+    ] = None
 
 
 class Customer(Value):
