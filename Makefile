@@ -57,7 +57,7 @@ down: $(VENV)/.installed ## stop what `make up` started
 	$(BIN)/deskline-local down
 
 docs: $(VENV)/.installed ## write the generated files: schemas, samples, OpenAPI
-	$(BIN)/python tests/contract/contracts.py
+	$(BIN)/python -m tests.contract.contracts
 	$(BIN)/python -m deskline_gateway.openapi
 
 bench: $(VENV)/.installed ## measure, and write docs/benchmarks.md (RUNS=3)

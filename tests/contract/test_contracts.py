@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from jsonschema import Draft202012Validator
 from tests.contract import contracts
+from tests.contract.samples import PERSON, SAMPLES
 
 from deskline_chassis.personal_data import PersonKey, seal, unseal
 from deskline_events.catalog import CATALOG
@@ -32,7 +33,7 @@ def test_checked_in_contracts_are_current() -> None:
 
 
 def test_every_type_of_the_catalogue_has_a_sample() -> None:
-    assert {fact.TYPE for fact in contracts.SAMPLES} == set(CATALOG)
+    assert {fact.TYPE for fact in SAMPLES} == set(CATALOG)
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -78,7 +79,7 @@ def test_sealing_again_gives_another_ciphertext_that_opens_to_the_same() -> None
     kind = "deskline.tickets.OperatorReplied.v1"
     found = stored(f"{kind}.sample.json")
     identity = UUID(found["headers"]["ce_id"])
-    ring = {contracts.PERSON: PersonKey(1, contracts.PERSON_KEY)}
+    ring = {PERSON: PersonKey(1, contracts.PERSON_KEY)}
     data = dict(found["clear"])
     seal(CATALOG[kind].model, data, identity, ring)
     assert data["text"]["c"] != found["data"]["text"]["c"]

@@ -13,7 +13,7 @@ from deskline_local.stack import ServiceDatabase, Stack
 
 pytestmark = pytest.mark.contract
 
-SERVICES = ("intake", "tickets", "analytics", "gateway")
+SERVICES = ("intake", "tickets", "routing", "sla", "notify", "analytics", "gateway")
 
 
 @pytest.fixture(scope="module", params=SERVICES)

@@ -42,7 +42,7 @@ def test_topics_on_the_broker_are_as_declared(stack: Stack) -> None:
     for topic in all_topics():
         name = broker.topic(topic)
         assert name in existing
-        assert partitions[name] == PARTITIONS
+        assert partitions[name] == (topic.partitions or PARTITIONS)
         for key, value in topic.config.items():
             assert configs[name][key] == value, f"{name}: {key}"
 
