@@ -11,7 +11,7 @@ import httpx
 
 from deskline_local.client import Desk, until
 from deskline_local.deployment import OWN_DOMAIN, SERVICES
-from deskline_local.lasting import token_in
+from deskline_local.office import token_in
 from deskline_local.system import System
 
 Json = dict[str, Any]

@@ -18,8 +18,9 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 from tests.e2e.bad_requests import BAD, Bad
-from tests.e2e.checker import EFFECTS, Published, published
 from tests.e2e.hostile_mails import HOSTILE, INJECTING, Hostile
+from tests.e2e.judging.messages import EFFECTS
+from tests.e2e.judging.records import Published, published
 from tests.e2e.scene import PATIENCE, Json, Refused, Scene
 
 from deskline_local.client import until
@@ -36,7 +37,7 @@ CANARY = "canary7319"
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with System(tmp_path_factory.mktemp("bad-input") / "system", Doors(gateway=0, smtp=0)) as system:
+    with System(tmp_path_factory.mktemp("bad-input") / "system", Doors.anywhere()) as system:
         running = Scene(system)
         yield running
         running.desk.close()

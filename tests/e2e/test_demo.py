@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deskline_local.deployment import SERVICES
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 COMMAND = Path(sys.executable).with_name("deskline-local")
@@ -16,7 +18,8 @@ MEBIBYTE = 1024 * 1024
 
 
 def demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    doors = {"DESKLINE_GATEWAY_PORT": "0", "DESKLINE_SMTP_PORT": "0", "COLUMNS": "200"}
+    names = ("GATEWAY", "SMTP", "MAILBOX")
+    doors = {f"DESKLINE_{name}_PORT": "0" for name in names} | {"COLUMNS": "200"}
     return subprocess.run(
         [COMMAND, "demo", str(folder), "--once"],
         env=os.environ | doors | environment,
@@ -34,7 +37,7 @@ def test_story_ends_as_told_and_leaves_no_process(tmp_path: Path) -> None:
     for told in ("TicketOpened", "AutomaticMessageAdded", "analyst.tickets", "trace ", "curl -s"):
         assert told in done.stdout
     peaks = [line.split() for line in done.stdout.splitlines() if line.rstrip().endswith("MiB")]
-    assert {name for name, *_ in peaks} == {"intake", "tickets", "analytics", "gateway"}
+    assert {name for name, *_ in peaks} == set(SERVICES)
     assert all(float(words[2]) <= 170 for words in peaks), peaks
     left = [
         p.pid for p in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(p.info["cmdline"] or ())

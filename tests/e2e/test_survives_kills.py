@@ -1,194 +1,244 @@
-"""500 mails over parallel connections while every service is killed: nothing lost, nothing twice."""
+"""Mails and commands while every service is killed, alone and with two replicas each: all promises hold."""
 
 import random
-import smtplib
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
-from tests.e2e import checker
+from tests.e2e.judging import commands, deadlines, erasure, messages, notifications, offers, records, sharing
+from tests.e2e.judging.records import Findings, Published
+from tests.e2e.settling import OWNERS, quiet
+from tests.e2e.traffic import Customers, Operator, until
 
-from deskline_local.deployment import OWN_DOMAIN, SERVICES
+from deskline_local.deployment import SERVICES, Doors
+from deskline_local.office import FIRST_TEAM, Office, Person
 from deskline_local.system import System
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 MAILS = 500
+PERSONS = 100
+COMMANDS = 100
 CONNECTIONS = 8
+OPERATORS = 4
 KILLS_EACH = 2
-QUIET_SECONDS = 120.0
-
-
-def until(what: str, holds: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.2)
+QUIET_SECONDS = 150.0
+IMPATIENT_SECONDS = 6
+ERASED = 7
 
 
 @dataclass
-class Customers:
-    """Mail clients that record how each delivery ended: accepted, refused, or unknown."""
+class Run:
+    """What happened."""
 
-    port: int
-    accepted: dict[str, int] = field(default_factory=dict)
-    unknown: set[str] = field(default_factory=set)
-    guard: threading.Lock = field(default_factory=threading.Lock)
+    system: System
+    replicas: int
+    customers: Customers
+    operators: list[Operator]
+    kills: dict[str, int]
 
-    def reached(self, goal: int) -> bool:
-        return len(self.accepted) >= goal
-
-    def mail(self, number: int) -> tuple[str, str, bytes]:
-        thread = number % 100
-        address = f"customer{thread}@client{thread % 10}.example"
-        message_id = f"<{number}@client{thread % 10}.example>"
-        lines = [
-            f"From: Customer {thread} <{address}>",
-            f"To: support@{OWN_DOMAIN}",
-            f"Subject: Problem {thread}",
-            f"Message-ID: {message_id}",
-            "Content-Type: text/plain; charset=utf-8",
+    @property
+    def processes(self) -> list[str]:
+        return [
+            service if number == 0 else f"{service}-{number}"
+            for number in range(self.replicas)
+            for service in SERVICES
         ]
-        if number >= 100:
-            lines.append(f"References: <{thread}@client{thread % 10}.example>")
-        return message_id, address, "\r\n".join([*lines, "", f"Сообщение {number}, canary{number}."]).encode()
-
-    def deliver(self, number: int) -> None:
-        """Try until it is accepted, as mail servers do; every tenth mail is delivered twice."""
-        for _ in range(2 if number % 10 == 0 else 1):
-            until(f"mail {number} accepted", lambda: self._attempt(number), 120)
-
-    def _attempt(self, number: int) -> bool:
-        message_id, address, content = self.mail(number)
-        sent = False
-        try:
-            with smtplib.SMTP("127.0.0.1", self.port, timeout=30) as door:
-                door.ehlo_or_helo_if_needed()
-                refused = [door.mail(address)[0], door.rcpt(f"support@{OWN_DOMAIN}")[0]]
-                if refused != [250, 250]:
-                    assert all(code == 250 or 400 <= code < 500 for code in refused), refused
-                    return False
-                sent = True
-                code, _ = door.data(content)
-        except (smtplib.SMTPException, OSError):
-            with self.guard:
-                if sent:
-                    self.unknown.add(message_id)
-            return False
-        with self.guard:
-            if code == 250:
-                self.accepted[message_id] = self.accepted.get(message_id, 0) + 1
-        return code == 250
 
 
-def _alive(system: System, service: str) -> bool:
-    return system.supervisor.pid(service) is not None
+@pytest.fixture(params=[1, 2], ids=["one replica", "two replicas"])
+def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[System, int]]:
+    system = System(tmp_path / "system", Doors.anywhere(), trace_sample=0.0)
+    try:
+        system.start(replicas=request.param)
+        yield system, request.param
+    finally:
+        system.stop()
 
 
-def _restarted(system: System, service: str) -> bool:
-    return system.supervisor.restarts(service) >= KILLS_EACH
+def people() -> list[Person]:
+    return [
+        Person(f"operator{n}", f"0e000000-0000-7000-8000-00000000b00{n}", ("operator",), FIRST_TEAM)
+        for n in range(OPERATORS)
+    ]
 
 
-def kill_everything(system: System, customers: Customers, seed: int) -> dict[str, int]:
-    """Kill each service at least twice, spread over the deliveries."""
+def set_up(system: System) -> tuple[Office, list[Operator]]:
+    """A line with a policy of seconds, so that clocks end while everything dies; one team for all."""
+    office = Office(system)
+    line = office.add_line("support")
+    office.set_team(people())
+    office.set_policy(line, IMPATIENT_SECONDS, actions=())
+    return office, [Operator(office.admin.url, office.desk(person).token) for person in people()]
+
+
+def kill_everything(run: Run, seed: int) -> None:
+    """Kill each process at least twice, spread over the deliveries."""
     chance = random.Random(seed)
-    plan = [service for service in SERVICES for _ in range(KILLS_EACH)]
+    plan = [process for process in run.processes for _ in range(KILLS_EACH)]
     chance.shuffle(plan)
-    kills = dict.fromkeys(SERVICES, 0)
-    for done, service in enumerate(plan, start=1):
+    for done, process in enumerate(plan, start=1):
         goal = MAILS * done // (len(plan) + 1)
-        until(f"{goal} mails accepted", partial(customers.reached, goal), 180)
-        until(f"{service} alive", partial(_alive, system, service), 30)
-        system.supervisor.kill(service)
-        kills[service] += 1
-    return kills
+        until(f"{goal} mails accepted", partial(run.customers.reached, goal), 240)
+        until(f"{process} alive", lambda process=process: run.system.supervisor.pid(process) is not None, 30)  # type: ignore[misc]
+        run.system.supervisor.kill(process)
+        run.kills[process] = run.kills.get(process, 0) + 1
 
 
-def quiet(system: System) -> bool:
-    """Whether everything accepted was parsed, relayed and applied."""
-    databases = system.deployment.databases
-    with psycopg.connect(databases["intake"].owner_url) as intake:
-        waiting = intake.execute("SELECT count(*) FROM raw_messages WHERE state = 'received'").fetchone()
-    if waiting != (0,):
-        return False
-    for owner in ("intake", "tickets"):
-        with psycopg.connect(databases[owner].owner_url) as connection:
-            behind = connection.execute(
-                "SELECT (SELECT coalesce(max(id), 0) FROM events) - position FROM relay"
-            ).fetchone()
-        if behind != (0,):
-            return False
-    return applied(system, "tickets", "intake") and applied(system, "analytics", "tickets", "intake")
+def work(run: Run, ended: threading.Event) -> None:
+    """The operators' shift: at least so many commands, and for as long as mails come."""
 
+    def shift(operator: Operator) -> None:
+        while not ended.is_set() or sum(len(one.given) for one in run.operators) < COMMANDS:
+            operator.work()
 
-def applied(system: System, reader: str, *owners: str) -> bool:
-    databases = system.deployment.databases
-    with psycopg.connect(databases[reader].owner_url) as connection:
-        known = {
-            (owner, subject): sequence
-            for owner, subject, sequence in connection.execute(
-                "SELECT owner, subject, sequence FROM reader_streams"
-            ).fetchall()
-        }
-    for owner in owners:
-        with psycopg.connect(databases[owner].owner_url) as connection:
-            written = connection.execute(
-                "SELECT stream, max(sequence) FROM events GROUP BY stream"
-            ).fetchall()
-        if any(known.get((owner, stream)) != last for stream, last in written):
-            return False
-    return True
-
-
-def test_every_accepted_mail_has_exactly_one_effect(system: System) -> None:
-    system.command(
-        "intake", "line", "add", "--address", f"support@{OWN_DOMAIN}", "--name", "support", "--language", "ru"
-    )
-    customers = Customers(system.deployment.ports["smtp"])
-    with ThreadPoolExecutor(CONNECTIONS + 1) as pool:
-        killing = pool.submit(kill_everything, system, customers, seed=20261121)
-        delivering = [pool.submit(customers.deliver, number) for number in range(MAILS)]
-        for one in delivering:
+    with ThreadPoolExecutor(len(run.operators)) as pool:
+        for one in [pool.submit(shift, operator) for operator in run.operators]:
             one.result()
-        kills = killing.result()
-    assert min(kills.values()) >= KILLS_EACH
-    for service in SERVICES:
-        until(f"{service} restarted", partial(_restarted, system, service), 30)
-    until("everything applied", lambda: quiet(system), QUIET_SECONDS)
 
-    bootstrap = system.stack.bootstrap
-    findings = checker.Findings()
-    keys = checker.person_keys(
-        bootstrap,
-        "deskline.intake.keys",
-        system.deployment.environment("intake")["DESKLINE_KEY_ENCRYPTION_KEY"],
-    )
-    for owner in ("intake", "tickets"):
-        records = checker.published(bootstrap, f"deskline.{owner}.events")
-        checker.check_order(findings, records)
-        checker.check_store(findings, records, system.deployment.databases[owner].owner_url)
-        for record in records:
+
+def play(run: Run) -> None:
+    ended = threading.Event()
+    with ThreadPoolExecutor(CONNECTIONS + 2) as pool:
+        killing = pool.submit(kill_everything, run, 20261122)
+        working = pool.submit(work, run, ended)
+        delivering = [pool.submit(run.customers.deliver, number) for number in range(MAILS)]
+        try:
+            for one in delivering:
+                one.result()
+            killing.result()
+        finally:
+            ended.set()
+        working.result()
+    for process in run.processes:
+        until(f"{process} restarted", lambda p=process: run.system.supervisor.restarts(p) >= KILLS_EACH, 30)  # type: ignore[misc]
+
+
+def published(system: System) -> dict[str, list[Published]]:
+    return {owner: records.published(system.stack.bootstrap, f"deskline.{owner}.events") for owner in OWNERS}
+
+
+def judge(run: Run, topics: dict[str, list[Published]]) -> tuple[Findings, str]:
+    findings, system = Findings(), run.system
+    kek = system.deployment.environment("intake")["DESKLINE_KEY_ENCRYPTION_KEY"]
+    keys = records.person_keys(system.stack.bootstrap, "deskline.intake.keys", kek)
+    for owner, found in topics.items():
+        records.check_order(findings, found)
+        records.check_store(findings, found, system.deployment.databases[owner].owner_url)
+        for record in found:
             headers = " ".join(record.headers.values())
             findings.check("headers", "client" not in headers and "canary" not in headers, record.id)
-    effects = checker.effects_by_mail(records, keys)
-    checker.check_effects(findings, customers.accepted, customers.unknown, effects)
-    print(
-        f"\n{len(customers.accepted)} mails accepted, {sum(customers.accepted.values())} deliveries, "
-        f"{len(customers.unknown)} of unknown fate on the way, kills {kills}"
+    effects = messages.effects_by_mail(topics["tickets"], keys)
+    messages.check_effects(findings, run.customers.accepted, run.customers.unknown, effects)
+    given = [one for operator in run.operators for one in operator.given]
+    commands.check_commands(findings, given, topics["tickets"])
+    late = deadlines.check_firings(findings, topics["sla"], topics["tickets"])
+    over = deadlines.check_all_fired(findings, topics["sla"], datetime.now(UTC))
+    killed = sum(count for process, count in run.kills.items() if process.startswith("notify"))
+    notifications.check_notifications(
+        findings, topics["notify"], topics["tickets"], system.mailbox.letters(), repeats=killed * 32
     )
-    print(findings.table())
-    assert len(customers.accepted) == MAILS
-    assert not findings.wrong, findings.table()
-    assert sum(1 for events in effects.values() for e in events if e.type.endswith("TicketOpened.v1")) >= 100
+    shares = offers.check_offers(findings, topics["tickets"])
+    offers.check_routed(findings, topics["tickets"])
+    done = sum(one.status < 300 for one in given)
+    told = (
+        f"{len(run.customers.accepted)} mails accepted, {sum(run.customers.accepted.values())} deliveries,"
+        f" {len(run.customers.unknown)} of unknown fate; {len(given)} commands, {done} done,"
+        f" {sum(one.unknown for one in run.operators)} asked again; {len(late)} steps fired,"
+        f" {over} clocks over, late at most {max(late, default=0):.1f} s; {len(system.mailbox.letters())} mails sent;"
+        f" offers {sorted(shares.values())}; kills {run.kills}"
+    )
+    assert len(run.customers.accepted) == MAILS
+    assert done >= COMMANDS
+    assert late, "no step fired"
+    return findings, told
 
-    system.supervisor.remove("analytics")
-    told = system.command("analytics", "rebuild")
-    print(told)
+
+def check_same_answers(run: Run) -> None:
+    """I2: the same Idempotency-Key gives the same answer, after everything."""
+    for operator in run.operators:
+        for one in operator.given[:10]:
+            assert operator.again(one) == (one.status, one.answer), one
+
+
+def check_silence(run: Run) -> None:
+    """I16: announced anew, applied anew, rebuilt: nobody is told again."""
+    before = [letter.message_id for letter in run.system.mailbox.letters()]
+    for owner in OWNERS:
+        run.system.command(owner, "republish")
+    until("everything announced anew and applied", lambda: quiet(run.system), QUIET_SECONDS)
+    assert [letter.message_id for letter in run.system.mailbox.letters()] == before
+
+
+def check_poison(run: Run) -> None:
+    """I9: what can't be read was parked, and it alone."""
+    for reader in ("tickets", "analytics", "notify"):
+        with psycopg.connect(run.system.deployment.databases[reader].owner_url) as connection:
+            parked = connection.execute("SELECT subject, value FROM parked_records").fetchall()
+        assert [(subject, bytes(value or b"")) for subject, value in parked] == [(None, sharing.POISON)], (
+            reader
+        )
+
+
+def erase(run: Run, office: Office, topics: dict[str, list[Published]]) -> list[str]:
+    """Erase one customer; the words of theirs that nobody may read any more."""
+    address = run.customers.address(ERASED)
+    found = office.admin.post("/v1/contacts/find", {"address": address})
+    contact = str(UUID(found["contact_id"]))
+    office.admin.post(f"/v1/contacts/{contact}/erase", {})
+    return [f"canary{ERASED}.", f"customer{ERASED}@"]
+
+
+def check_erased(run: Run, words: list[str]) -> None:
+    """I14: in no table, object, log or trace."""
+    system = run.system
+
+    def gone() -> bool:
+        return not any(
+            erasure.readable_in_database(system.deployment.databases[service].owner_url, words)
+            for service in SERVICES
+        )
+
+    until("the erased words gone from every table", gone, 60)
+    folder = system.folder
+    files = [*(folder / "logs").glob("*.log"), *(folder / "objects").rglob("*"), system.deployment.trace_file]
+    assert erasure.readable_in_files(files, words) == []
+    for owner, found in published(system).items():
+        assert not [one.id for one in found if any(word.encode() in one.value for word in words)], owner
+
+
+def test_nothing_is_lost_doubled_late_or_told_twice(running: tuple[System, int]) -> None:
+    system, replicas = running
+    office, operators = set_up(system)
+    run = Run(system, replicas, Customers(system.deployment.ports["smtp"], PERSONS), operators, {})
+    sharing.poison(system.stack.bootstrap, "deskline.intake.events")
+    play(run)
+    until("everything applied and told", lambda: quiet(system), QUIET_SECONDS)
+    topics = published(system)
+    findings, told = judge(run, {**topics, "intake": sharing.without_poison(topics["intake"])})
+    print(f"\n{told}\n{findings.table()}")
+    assert not findings.wrong, findings.table()
+    check_poison(run)
+    if replicas > 1:
+        sharing.check_work_is_shared(system, replicas)
+    check_same_answers(run)
+    words = erase(run, office, topics)
+    check_erased(run, words)
+    check_silence(run)
+    for operator in operators:
+        operator.close()
+    office.close()
+
+    for number in range(replicas):
+        system.supervisor.remove("analytics" if number == 0 else f"analytics-{number}")
+    print(system.command("analytics", "rebuild"))
     for log in (system.folder / "logs").glob("*.log"):
         text = log.read_text(errors="replace")
         assert "canary" not in text, f"a mail's word in {log.name}"

@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
-from tests.e2e.checker import person_keys, published
+from tests.e2e.judging.records import person_keys, published
 from tests.e2e.scene import PATIENCE, Json, Scene
 from tests.witness import opened, read_topic
 
@@ -92,7 +92,7 @@ def mail(message_id: str, **headers: str) -> bytes:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("privacy") / "system"
-    with System(folder, Doors(gateway=0, smtp=0), trace_sample=1.0) as system:
+    with System(folder, Doors.anywhere(), trace_sample=1.0) as system:
         running = Scene(system)
         with running.unharmed():
             yield running

@@ -17,9 +17,10 @@ class StepFailedError(Exception):
 
 
 class Desk:
-    """One operator at the gateway, and the world's mail servers at the SMTP door."""
+    """Somebody at the gateway, and the world's mail servers at the SMTP door."""
 
     def __init__(self, gateway_url: str, smtp_port: int, token: str) -> None:
+        self.url = gateway_url
         self.token = token
         self._smtp_port = smtp_port
         self._http = httpx.Client(
@@ -45,6 +46,12 @@ class Desk:
         answer = self._http.get(f"/v1/tickets/{ticket_id}")
         _content(answer)
         return answer.headers["ETag"]
+
+    def put(self, path: str, content: dict[str, Any]) -> Any:
+        """Set something up as it is to be; raises StepFailedError with the problem."""
+        known = self._http.get(path)
+        match = {"If-Match": known.headers["ETag"]} if known.is_success else {}
+        return _content(self._http.put(path, json=content, headers=match))
 
     def post(self, path: str, content: dict[str, Any], *, match: str | None = None) -> Any:
         """Give a command under a key of its own; raises StepFailedError with the problem."""

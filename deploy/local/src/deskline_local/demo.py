@@ -11,12 +11,14 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from deskline_local.client import Desk, StepFailedError, until
+from deskline_local.acts.printer import Printer
+from deskline_local.acts.unanswered import Unanswered
+from deskline_local.client import StepFailedError, until
 from deskline_local.deployment import OWN_DOMAIN, SERVICES, Doors
 from deskline_local.errors import StackError
 from deskline_local.folder import Folder
-from deskline_local.lasting import token_in
-from deskline_local.story import Story
+from deskline_local.office import Office
+from deskline_local.story import Json, Stage, Story
 from deskline_local.system import System
 from deskline_local.timeline import Timeline
 
@@ -38,27 +40,16 @@ def demo(folder: Path, doors: Doors, console: Console, *, once: bool) -> None:
 
     console.rule("starting")
     with System(folder, doors, trace_sample=1.0, progress=say) as system:
-        system.command(
-            "intake",
-            "line",
-            "add",
-            "--address",
-            f"support@{OWN_DOMAIN}",
-            "--name",
-            "support",
-            "--language",
-            "ru",
-        )
-        token = token_in(system.command("gateway", "token", "create", "--role", "operator"))
-        desk = Desk(system.deployment.gateway_url, system.deployment.ports["smtp"], token)
+        office = Office(system)
         try:
-            story = _play(system, desk, console)
-            _show(system, story, console)
+            office.open()
+            first = _play(system, office, console)
+            _show(system, office, first, console)
             if not once:
                 console.print("\nUp until Ctrl-C.", style="bold")
                 ended.wait()
         finally:
-            desk.close()
+            office.close()
     claimed.release()
     console.print("stopped: no process is left")
 
@@ -78,21 +69,23 @@ def _emptied(folder: Path) -> Folder:
     return claimed
 
 
-def _play(system: System, desk: Desk, console: Console) -> Story:
+def _play(system: System, office: Office, console: Console) -> Json:
     console.rule("the story")
     timeline = Timeline(system.stack.bootstrap, console)
     timeline.start()
-    story = Story(desk, lambda step: console.print(f"▸ {step}", style="bold yellow", highlight=False))
+    story = Story(lambda step: console.print(f"▸ {step}", style="bold yellow", highlight=False))
+    stage = Stage(office, system.mailbox)
+    printer = Printer(stage)
     try:
-        story.play()
+        story.play([*printer.steps(), *Unanswered(stage).steps()])
     finally:
         timeline.stop()
-    return story
+    return printer.first
 
 
-def _show(system: System, story: Story, console: Console) -> None:
-    ticket_id = story.first["ticket_id"]
-    console.rule(f"ticket {story.first['number']} as it is stored")
+def _show(system: System, office: Office, first: Json, console: Console) -> None:
+    ticket_id = first["ticket_id"]
+    console.rule(f"ticket {first['number']} as it is stored")
     _show_events(system.deployment.databases["tickets"].owner_url, ticket_id, console)
     console.rule("what analysts see")
     for view in VIEWS:
@@ -105,7 +98,7 @@ def _show(system: System, story: Story, console: Console) -> None:
             f"{name:10} peak {system.supervisor.peak_rss(name) / MEBIBYTE:6.0f} MiB", highlight=False
         )
     console.rule("try it")
-    _show_doors(system, story, console)
+    _show_doors(system, office, ticket_id, console)
 
 
 def _show_events(url: str, ticket_id: str, console: Console) -> None:
@@ -155,16 +148,19 @@ def _show_trace(system: System, ticket_id: str, console: Console) -> None:
         console.print(f"  {span['service']:10} {span['name']}", highlight=False)
 
 
-def _show_doors(system: System, story: Story, console: Console) -> None:
-    url, token = system.deployment.gateway_url, story.desk.token
+def _show_doors(system: System, office: Office, ticket_id: str, console: Console) -> None:
+    url, token = system.deployment.gateway_url, office.olga.token
     for path in (
         "/v1/tickets",
-        f"/v1/tickets/{story.first['ticket_id']}",
-        f"/v1/tickets/{story.first['ticket_id']}/history?version=1",
+        f"/v1/tickets/{ticket_id}",
+        f"/v1/tickets/{ticket_id}/history?version=1",
+        f"/v1/tickets/{ticket_id}/decisions",
+        f"/v1/tickets/{ticket_id}/clocks",
     ):
         line = f"curl -s -H 'Authorization: Bearer {token}' '{url}{path}'"
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(
         f"SMTP: 127.0.0.1:{system.deployment.ports['smtp']}, to support@{OWN_DOMAIN}", highlight=False
     )
+    console.print(f"mail that was sent: {system.deployment.maildir}", highlight=False, soft_wrap=True)
     console.print(f"data and logs: {system.folder}", highlight=False, soft_wrap=True)

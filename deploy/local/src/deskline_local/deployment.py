@@ -13,10 +13,13 @@ from deskline_local.folder import Folder
 from deskline_local.ports import from_environment
 from deskline_local.stack import ServiceDatabase, Stack
 
-SERVICES: Final = ("intake", "tickets", "analytics", "gateway")
+SERVICES: Final = ("intake", "tickets", "routing", "sla", "notify", "analytics", "gateway")
 OWN_DOMAIN: Final = "desk.example"
 GATEWAY_PORT: Final = 8080
 SMTP_PORT: Final = 2525
+MAILBOX_PORT: Final = 2526
+
+_OWNERS: Final = ("intake", "tickets", "routing", "sla", "notify", "analytics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,20 @@ class Doors:
 
     gateway: int = GATEWAY_PORT
     smtp: int = SMTP_PORT
+    mailbox: int = MAILBOX_PORT
+
+    @classmethod
+    def anywhere(cls) -> "Doors":
+        """Free ports."""
+        return cls(gateway=0, smtp=0, mailbox=0)
 
     @classmethod
     def from_environment(cls) -> "Doors":
-        """DESKLINE_GATEWAY_PORT and DESKLINE_SMTP_PORT, where they are set."""
+        """DESKLINE_GATEWAY_PORT, DESKLINE_SMTP_PORT and DESKLINE_MAILBOX_PORT, where they are set."""
         return cls(
             from_environment("DESKLINE_GATEWAY_PORT", GATEWAY_PORT),
             from_environment("DESKLINE_SMTP_PORT", SMTP_PORT),
+            from_environment("DESKLINE_MAILBOX_PORT", MAILBOX_PORT),
         )
 
 
@@ -46,7 +56,8 @@ class Deployment:
         self.ports = {
             "gateway": self._kept.port("gateway", doors.gateway),
             "smtp": self._kept.port("smtp", doors.smtp),
-            **{name: self._kept.port(name, 0) for name in ("intake", "tickets", "analytics")},
+            "mailbox": self._kept.port("mailbox", doors.mailbox),
+            **{name: self._kept.port(name, 0) for name in _OWNERS},
         }
         self.databases: dict[str, ServiceDatabase] = {}
 
@@ -54,6 +65,11 @@ class Deployment:
     def trace_file(self) -> Path:
         """Spans of all services, one JSON line each."""
         return self.folder / "traces.jsonl"
+
+    @property
+    def maildir(self) -> Path:
+        """Where the mail that the deployment sends arrives."""
+        return self.folder / "mailbox"
 
     @property
     def gateway_url(self) -> str:
@@ -102,12 +118,18 @@ class Deployment:
                 "DESKLINE_TICKETS_REPLY_TOKEN_KEY": self._secret("reply-token-key"),
                 "DESKLINE_TICKETS_OWN_DOMAINS": OWN_DOMAIN,
             }
+        if service == "notify":
+            return {
+                "DESKLINE_NOTIFY_SMTP_HOST": "127.0.0.1",
+                "DESKLINE_NOTIFY_SMTP_PORT": str(self.ports["mailbox"]),
+                "DESKLINE_NOTIFY_OWN_DOMAIN": OWN_DOMAIN,
+            }
         if service == "gateway":
             return {
                 "DESKLINE_GATEWAY_IDENTITY_PRIVATE_KEY": self._private_key(),
                 **{
                     f"DESKLINE_GATEWAY_{owner.upper()}_URL": f"http://127.0.0.1:{self.ports[owner]}"
-                    for owner in ("tickets", "analytics")
+                    for owner in _OWNERS
                 },
             }
         return {}

@@ -17,6 +17,7 @@ from rich.console import Console
 from deskline_local.deployment import OWN_DOMAIN, SERVICES, Doors
 from deskline_local.errors import StackError
 from deskline_local.folder import Folder
+from deskline_local.office import token_in
 from deskline_local.system import System
 
 START_SECONDS: Final = 180.0
@@ -114,7 +115,7 @@ def command_in(folder: Path, service: str, arguments: list[str]) -> str:
         raise StackError(f"{service} is none of {', '.join(SERVICES)}")
     if not _lives(_read(folder)):
         raise StackError(f"nothing runs in {folder}: `make up` starts it")
-    system = System(folder, Doors(gateway=0, smtp=0))
+    system = System(folder, Doors.anywhere())
     system.deployment.create_databases()
     return system.command(service, *arguments)
 
@@ -145,14 +146,6 @@ def _token(system: System) -> str:
         with os.fdopen(handle, "w") as file:
             file.write(token)
     return kept.read_text().strip()
-
-
-def token_in(printed: str) -> str:
-    """The token in what `token create` printed."""
-    found = [word for word in printed.split() if word.startswith("dsk_")]
-    if len(found) != 1:
-        raise StackError("`token create` printed no token")
-    return found[0]
 
 
 def _lives(state: dict[str, Any]) -> bool:

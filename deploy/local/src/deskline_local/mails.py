@@ -7,6 +7,8 @@ SUPPORT = "support@desk.example"
 ANNA = "anna@zavod.example"
 BOB = "bob@workshop.example"
 CLARA = "clara@press.example"
+DMITRY = "dmitry@kassa.example"
+VIP = "vip@desk.example"
 FIRST_ID = "<printer-1@zavod.example>"
 
 
@@ -48,11 +50,19 @@ def reply() -> bytes:
     )
 
 
-def out_of_office() -> bytes:
-    """Anna's autoresponder, on the same ticket."""
+def urgent() -> bytes:
+    """Dmitry, whom nobody will answer."""
+    mail = _mail("Дмитрий", DMITRY, "Касса стоит", "<kassa-1@kassa.example>")
+    mail.replace_header("To", VIP)
+    mail.set_content("Касса не открывает смену, очередь!", charset="utf-8", cte="base64")
+    return mail.as_bytes(policy=SMTP)
+
+
+def out_of_office(answered: str) -> bytes:
+    """Anna's autoresponder, which answers one of our mails."""
     mail = _mail("Анна Орлова", ANNA, "Автоответ: Принтер не печатает", "<ooo-1@zavod.example>")
-    mail["In-Reply-To"] = FIRST_ID
-    mail["References"] = FIRST_ID
+    mail["In-Reply-To"] = answered
+    mail["References"] = f"{FIRST_ID} {answered}"
     mail["Auto-Submitted"] = "auto-replied"
     mail.set_content("Я в отпуске до понедельника.", charset="utf-8", cte="8bit")
     return mail.as_bytes(policy=SMTP)

@@ -65,7 +65,7 @@ def down_command(folder: Annotated[Path, typer.Argument()] = Path(".deskline/up"
 @app.command("service", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def service_command(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="intake, tickets, analytics or gateway")],
+    name: Annotated[str, typer.Argument(help="intake, tickets, routing, sla, notify, analytics or gateway")],
     *,
     folder: Annotated[Path, typer.Option(help="of `up`")] = Path(".deskline/up"),
 ) -> None:

@@ -13,6 +13,7 @@ import httpx
 
 from deskline_local.deployment import SERVICES, Deployment, Doors
 from deskline_local.errors import StackError
+from deskline_local.mailbox import Mailbox
 from deskline_local.ports import require_free
 from deskline_local.server import Progress
 from deskline_local.stack import Stack, open_stack
@@ -40,12 +41,15 @@ class System:
         self._owns_stack = stack is None
         self.stack = stack or open_stack(folder / "stack", progress=progress)
         self.deployment = Deployment(folder, self.stack, doors, trace_sample=trace_sample)
+        self.mailbox = Mailbox(self.deployment.maildir, self.deployment.ports["mailbox"])
         self.supervisor = Supervisor()
 
     def start(self, replicas: int = 1) -> None:
         """Start everything and return when it is ready; raises StackError with what to look at."""
         require_free(self.deployment.ports["gateway"], "the gateway", "DESKLINE_GATEWAY_PORT")
         require_free(self.deployment.ports["smtp"], "the SMTP door", "DESKLINE_SMTP_PORT")
+        require_free(self.deployment.ports["mailbox"], "the mailbox", "DESKLINE_MAILBOX_PORT")
+        self.mailbox.start()
         if self._owns_stack:
             self._timed("Kafka and PostgreSQL", self.stack.start)
         self.deployment.create_databases()
@@ -131,6 +135,7 @@ class System:
     def stop(self) -> None:
         """Stop the services, then the servers."""
         self.supervisor.stop()
+        self.mailbox.stop()
         if self._owns_stack:
             self.stack.stop()
 

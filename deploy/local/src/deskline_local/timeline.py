@@ -10,8 +10,14 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
 
-TOPICS: Final = ("deskline.intake.events", "deskline.tickets.events")
-COLOURS: Final = {"intake": "cyan", "tickets": "green"}
+COLOURS: Final = {
+    "intake": "cyan",
+    "tickets": "green",
+    "routing": "yellow",
+    "sla": "magenta",
+    "notify": "blue",
+}
+TOPICS: Final = tuple(f"deskline.{owner}.events" for owner in COLOURS)
 
 
 class Timeline:

@@ -9,16 +9,11 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tests import witness
 
-EFFECTS = {
-    "deskline.tickets.TicketOpened.v1",
-    "deskline.tickets.CustomerReplied.v1",
-    "deskline.tickets.AutomaticMessageAdded.v1",
-    "deskline.tickets.MessageSetAside.v1",
-}
 Json = dict[str, Any]
 
 
@@ -47,6 +42,14 @@ class Published:
     @property
     def type(self) -> str:
         return self.headers["ce_type"]
+
+    @property
+    def name(self) -> str:
+        return self.type.split(".")[2]
+
+    @property
+    def time(self) -> datetime:
+        return datetime.fromisoformat(self.headers["ce_time"])
 
     @property
     def data(self) -> Json:
@@ -101,6 +104,11 @@ def first_occurrences(records: Iterable[Published]) -> dict[str, list[Published]
     return streams
 
 
+def facts(records: Iterable[Published], *names: str) -> list[Published]:
+    """The first occurrences of events of these names."""
+    return [one for events in first_occurrences(records).values() for one in events if one.name in names]
+
+
 def check_order(findings: Findings, records: list[Published]) -> None:
     """I3: first occurrences are 1..n, dense, in one partition; repeats say the same."""
     partitions: dict[str, set[int]] = defaultdict(set)
@@ -132,32 +140,3 @@ def check_store(findings: Findings, records: list[Published], owner_url: str) ->
         kept = stored.get(place, {})
         same = all(kept.get(name) == value for name, value in data.items())
         findings.check("I3 store", same, f"{place}")
-
-
-def effects_by_mail(records: list[Published], keys: dict[str, bytes]) -> dict[str, list[Published]]:
-    """Message-ID as the customer wrote it → the events that it had as an effect, each counted once."""
-    effects: dict[str, list[Published]] = defaultdict(list)
-    for events in first_occurrences(records).values():
-        for event in events:
-            if event.type not in EFFECTS:
-                continue
-            sealed = event.data.get("message", {}).get("message_id")
-            if sealed is not None:
-                written = witness.opened(sealed, event.id, "message.message_id", keys)
-                effects[f"<{written.strip('<>')}>"].append(event)
-    return effects
-
-
-def check_effects(
-    findings: Findings, accepted: Iterable[str], unknown: Iterable[str], effects: dict[str, list[Published]]
-) -> None:
-    """I1: an accepted mail has exactly one effect, one whose fate is unknown at most one."""
-    for mail in accepted:
-        count = len(effects.get(mail, []))
-        findings.check("I1 accepted", count == 1, f"{mail} has {count} effects")
-    for mail in unknown:
-        count = len(effects.get(mail, []))
-        findings.check("I1 unknown", count <= 1, f"{mail} has {count} effects")
-    sources = Counter(event.data["message"]["source_key"] for events in effects.values() for event in events)
-    for source, count in sources.items():
-        findings.check("I1 source", count == 1, f"{source} has {count} effects")
