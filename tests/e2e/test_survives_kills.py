@@ -152,8 +152,8 @@ def judge(run: Run, topics: dict[str, list[Published]]) -> tuple[Findings, str]:
         f"{len(run.customers.accepted)} mails accepted, {sum(run.customers.accepted.values())} deliveries,"
         f" {len(run.customers.unknown)} of unknown fate; {len(given)} commands, {done} done,"
         f" {sum(one.unknown for one in run.operators)} asked again; {len(late)} steps fired,"
-        f" {over} clocks over, late at most {max(late, default=0):.1f} s; {len(system.mailbox.letters())} mails sent;"
-        f" offers {sorted(shares.values())}; kills {run.kills}"
+        f" {over} clocks over, late at most {max(late, default=0):.1f} s;"
+        f" {len(system.mailbox.letters())} mails sent; offers {sorted(shares.values())}; kills {run.kills}"
     )
     assert len(run.customers.accepted) == MAILS
     assert done >= COMMANDS

@@ -72,12 +72,12 @@ class System:
                 self.start_service(service, replica)
         self.wait_ready()
 
-    def start_service(self, service: str, replica: int = 0) -> None:
-        """Put one process of a service under the supervisor."""
+    def start_service(self, service: str, replica: int = 0, *, only: str = "") -> None:
+        """Put one process of a service under the supervisor; `only`: these of its loops, by commas."""
         name = service if replica == 0 else f"{service}-{replica}"
         self.supervisor.start(
             name,
-            [str(_command(service)), "serve"],
+            [str(_command(service)), "serve", *(("--only", only) if only else ())],
             self.deployment.log(name),
             self.deployment.environment(service, replica),
         )
