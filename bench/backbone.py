@@ -259,7 +259,7 @@ def main() -> None:
             for n in range(OPERATORS)
         ]
         office.set_team(people)
-        desks = [office.desk(person) for person in people]
+        desks = office.desks(people)
         for run in range(RUNS):
             for desk in desks:
                 desk.post("/v1/presence", {"state": "online"})

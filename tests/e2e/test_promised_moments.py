@@ -77,7 +77,7 @@ def test_reply_committed_in_time_and_relayed_after_due_is_no_breach(system: Syst
     )
 
     def running(ticket_id: str) -> dict[str, Any] | None:
-        clocks = office.olga.get(f"/v1/tickets/{ticket_id}/clocks")["items"]
+        clocks = office.olga.get(f"/v1/tickets/{ticket_id}/clocks")["clocks"]
         return next((one for one in clocks if one["clock"] == "first_response"), None)
 
     due = [

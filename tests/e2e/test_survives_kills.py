@@ -76,7 +76,7 @@ def set_up(system: System) -> tuple[Office, list[Operator]]:
     line = office.add_line("support")
     office.set_team(people())
     office.set_policy(line, IMPATIENT_SECONDS, actions=())
-    return office, [Operator(office.admin.url, office.desk(person).token) for person in people()]
+    return office, [Operator(office.admin.url, desk.token) for desk in office.desks(people())]
 
 
 def kill_everything(run: Run, seed: int) -> None:

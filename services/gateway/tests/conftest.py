@@ -1,6 +1,7 @@
 """The door on a stage: real local HTTP servers as owners, and the gateway served to a client."""
 
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -22,11 +23,19 @@ from deskline_chassis.identity import generate_keys
 from deskline_chassis.migrate import migrate
 from deskline_chassis.postgres import Database
 from deskline_chassis.runtime import Runtime
+from deskline_gateway.adapters.audience import Audience
 from deskline_gateway.adapters.owners import HttpOwners
 from deskline_gateway.adapters.token_cache import TokenCache
 from deskline_gateway.adapters.token_table import TokenTable
+from deskline_gateway.api.admission import Admission
+from deskline_gateway.api.asking import Asking
 from deskline_gateway.api.door import Door
+from deskline_gateway.api.live_views import LiveViews
 from deskline_gateway.api.routes import create_gateway
+from deskline_gateway.domain.addresses import Network
+from deskline_gateway.domain.limits import Limits, Rate
+from deskline_gateway.domain.rules import OWNERS
+from deskline_gateway.domain.rules import Owner as Name
 from deskline_gateway.domain.tokens import Token, hash_of, text_of
 from deskline_gateway.ports import Tokens
 from deskline_local.stack import Stack
@@ -50,7 +59,12 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app, log_config=None, lifespan="off", access_log=False, timeout_graceful_shutdown=1
+                app,
+                log_config=None,
+                lifespan="off",
+                access_log=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
             )
         )
 
@@ -157,6 +171,7 @@ class MemoryTokens:
 
 
 SECRET = bytes(range(32))
+UNLIMITED = Limits(*[Rate(1e6, 100_000)] * 3)
 
 
 def new_token(*roles: str, **given: Any) -> tuple[Token, str]:
@@ -178,16 +193,24 @@ def new_token(*roles: str, **given: Any) -> tuple[Token, str]:
 
 @dataclass
 class World:
-    """The served gateway between a client and two owners."""
+    """The served gateway between a client and its owners."""
 
     tokens: Tokens
-    tickets: Owner
-    analytics: Owner
+    played: dict[str, Owner]
     gateway: Served
     owners: dict[str, Served]
     door: Door
+    audience: Audience
     clock: Clock
     public_key: str = PUBLIC
+
+    @property
+    def tickets(self) -> Owner:
+        return self.played["tickets"]
+
+    @property
+    def analytics(self) -> Owner:
+        return self.played["analytics"]
 
     def token(self, *roles: str, **given: Any) -> str:
         token, text = new_token(*roles, **given)
@@ -204,7 +227,48 @@ class World:
 
     @property
     def reached(self) -> int:
-        return len(self.tickets.received) + len(self.analytics.received)
+        return sum(len(owner.received) for owner in self.played.values())
+
+    def watch(self, path: str, token: str, **headers: str) -> "Watching":
+        return Watching(self.gateway.url + path, {"Authorization": f"Bearer {token}"} | headers)
+
+
+class Watching:
+    """A reader of server-sent events, in a thread of its own; `text` is all that came."""
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self.text = ""
+        self.status = 0
+        self.headers = httpx.Headers()
+        self.ended = False
+        self._client = httpx.Client(trust_env=False, timeout=httpx.Timeout(15, read=60))
+        self._thread = threading.Thread(target=self._read, args=(url, headers), daemon=True)
+        self._thread.start()
+        wait_until(lambda: self.status > 0)
+
+    def _read(self, url: str, headers: dict[str, str]) -> None:
+        with suppress(httpx.HTTPError), self._client.stream("GET", url, headers=headers) as answer:
+            self.headers, self.status = answer.headers, answer.status_code
+            for text in answer.iter_text():
+                self.text += text
+        self.ended = True
+
+    def until(self, *parts: str) -> None:
+        wait_until(lambda: all(part in self.text for part in parts), 15.0)
+
+    @property
+    def events(self) -> list[tuple[str, Any]]:
+        """(kind, data) of each whole event; comments and settings are no events."""
+        found = []
+        for block in self.text.split("\n\n")[:-1]:
+            lines = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
+            if "data" in lines:
+                found.append((lines.get("event", "message"), json.loads(lines["data"])))
+        return found
+
+    def close(self) -> None:
+        self._client.close()
+        self._thread.join(5)
 
 
 class Stage:
@@ -213,18 +277,39 @@ class Stage:
     def __init__(self) -> None:
         self._closing: list[Served] = []
 
-    def open(self, tokens: Tokens, *, total_seconds: float = 10.0, in_flight: int = 50, **urls: str) -> World:
-        tickets, analytics, clock = Owner(), Owner(), Clock()
-        owners = {"tickets": Served(tickets), "analytics": Served(analytics)}
+    def open(
+        self,
+        tokens: Tokens,
+        *,
+        total_seconds: float = 10.0,
+        in_flight: int = 50,
+        limits: Limits = UNLIMITED,
+        proxies: tuple[Network, ...] = (),
+        streams: tuple[int, int] = (50, 50),
+        live: dict[str, float] | None = None,
+        urls: dict[Name, str] | None = None,
+    ) -> World:
+        clock = Clock()
+        played = {name: Owner() for name in OWNERS}
+        owners = {name: Served(owner) for name, owner in played.items()}
         http = HttpOwners(
-            {"tickets": owners["tickets"].url, "analytics": owners["analytics"].url} | urls,  # type: ignore[arg-type]
+            {name: served.url for name, served in owners.items()} | (urls or {}),
             connections=in_flight,
             total_seconds=total_seconds,
         )
-        door = Door(TokenCache(tokens, clock), http, PRIVATE, in_flight, body_seconds=1.0)
+        admission = Admission(TokenCache(tokens, clock), limits, proxies, clock)
+        asking = Asking(http, PRIVATE)
+        audience = Audience(most=streams[0], most_per_token=streams[1])
+        door = Door(
+            admission,
+            asking,
+            LiveViews(audience, admission, asking, **(live or {})),
+            in_flight,
+            body_seconds=1.0,
+        )
         gateway = Served(create_gateway(Runtime("gateway"), door.pass_on), http.close)
         self._closing += [gateway, *owners.values()]
-        return World(tokens, tickets, analytics, gateway, owners, door, clock)
+        return World(tokens, dict(played), gateway, dict(owners), door, audience, clock)
 
     def close(self) -> None:
         for served in self._closing:

@@ -13,15 +13,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic_core import from_json
 
-from deskline_chassis.identity import generate_keys
+from deskline_chassis.identity import HEADER, Identity, generate_keys, sign
 from deskline_chassis.migrate import migrate
 from deskline_chassis.personal_data import KeyRing, PersonKey, unseal
 from deskline_events.catalog import CATALOG
@@ -32,6 +34,7 @@ from deskline_local.stack import ServiceDatabase, Stack
 KEK = bytes(range(32))
 PARTITIONS = 3
 LINE = "support@desk.example"
+ACTOR = UUID(int=0xAC)
 _numbers = itertools.count(1)
 
 
@@ -66,6 +69,7 @@ class Intake:
     prefix: str
     folder: Path
     environment: dict[str, str]
+    signing_key: str
     processes: list["Process"] = field(default_factory=list)
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -87,6 +91,16 @@ class Intake:
         done = self.command("line", "add", "--address", address, "--name", name, "--language", language)
         assert done.returncode == 0, done.stderr
         return UUID(done.stdout.strip())
+
+    def add_form(self, *options: str, name: str = "Форма на сайте") -> UUID:
+        done = self.command("line", "add", "--form", "--name", name, *options)
+        assert done.returncode == 0, done.stderr
+        return UUID(done.stdout.strip())
+
+    def identity(self, *roles: str, actor: UUID = ACTOR) -> dict[str, str]:
+        """The header by which the gateway says who calls."""
+        who = Identity(actor, frozenset(roles), "all")
+        return {HEADER: sign(self.signing_key, who, "intake", datetime.now(UTC))}
 
     def start(self, *arguments: str, **more: str) -> "Process":
         process = Process(self, ("serve", *arguments), more)
@@ -122,6 +136,7 @@ class Process:
     """`deskline-intake serve` as a process of its own; the port is what it says that it listens on."""
 
     def __init__(self, intake: Intake, arguments: tuple[str, ...], more: dict[str, str]) -> None:
+        self.intake = intake
         self.output = intake.folder / f"log-{next(_numbers)}"
         self._file = self.output.open("wb")
         self.child = subprocess.Popen(
@@ -149,6 +164,40 @@ class Process:
     @property
     def http_port(self) -> int:
         return self.port_of("listening")
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *roles: str,
+        json: Any = None,
+        key: str | None = None,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> httpx.Response:
+        """A call as the gateway makes it for somebody with these roles."""
+        given = self.intake.identity(*roles) | ({} if key is None else {"Idempotency-Key": key})
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        return httpx.request(
+            method, url, json=json, content=content, headers=given | (headers or {}), timeout=30
+        )
+
+    def post_form(self, line_id: UUID, key: str | None = None, **fields: Any) -> httpx.Response:
+        """Fill a form; what is not said is made up."""
+        body = {
+            "client_key": key or f"key-{next(_numbers)}",
+            "address": "anna@client.example",
+            "subject": "Вопрос с сайта",
+            "text": "Ничего не работает",
+        }
+        return self.call("POST", f"/v1/lines/{line_id}/messages", "customer", json=body | fields)
+
+    def erase(self, contact_id: Any, key: str | None = None) -> httpx.Response:
+        path = f"/v1/contacts/{contact_id}/erase"
+        return self.call("POST", path, "admin", json={}, key=key or f"erase-{next(_numbers)}")
+
+    def find(self, address: str) -> httpx.Response:
+        return self.call("POST", "/v1/contacts/find", "operator", json={"address": address})
 
     def client(self) -> smtplib.SMTP:
         return smtplib.SMTP("127.0.0.1", self.smtp_port, "client.example", timeout=60)
@@ -180,6 +229,7 @@ def new_intake(stack: Stack, folder: Path) -> Iterator[Intake]:
     database = stack.create_service_database("intake", name)
     migrate(database.owner_url, "deskline_intake", f"{name}_runtime", f"{name}_readonly")
     prefix = f"{name}."
+    private, public = generate_keys()
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -187,7 +237,7 @@ def new_intake(stack: Stack, folder: Path) -> Iterator[Intake]:
         "DESKLINE_TOPIC_PREFIX": prefix,
         "DESKLINE_PARTITIONS": str(PARTITIONS),
         "DESKLINE_KEY_ENCRYPTION_KEY": base64.b64encode(KEK).decode(),
-        "DESKLINE_IDENTITY_PUBLIC_KEY": generate_keys()[1],
+        "DESKLINE_IDENTITY_PUBLIC_KEY": public,
         "DESKLINE_INTAKE_DATABASE_URL": database.runtime_url,
         "DESKLINE_INTAKE_MIGRATION_URL": database.owner_url,
         "DESKLINE_INTAKE_OBJECT_STORE": f"file://{folder}/objects",
@@ -197,7 +247,7 @@ def new_intake(stack: Stack, folder: Path) -> Iterator[Intake]:
         "DESKLINE_TRACE_FILE": str(folder / "traces"),
         "TMPDIR": str(folder),
     }
-    made = Intake(stack, database, prefix, folder, environment)
+    made = Intake(stack, database, prefix, folder, environment, private)
     try:
         yield made
     finally:

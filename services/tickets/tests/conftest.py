@@ -24,7 +24,7 @@ from deskline_chassis.personal_data import KeyRing, learn_keys
 from deskline_chassis.postgres import Database
 from deskline_chassis.runtime import Runtime
 from deskline_events.envelope import Envelope, event_id, source_of
-from deskline_events.facts import Customer, Line
+from deskline_events.facts import Customer, Fact, Line
 from deskline_events.intake import MessageReceived
 from deskline_events.keys import PersonKeys
 from deskline_local.databases import ServiceDatabase
@@ -78,15 +78,16 @@ def message_of(sender: UUID, **given: Any) -> MessageReceived:
     return MessageReceived(**(fields | given))
 
 
-def received(message: MessageReceived) -> Received:
-    """The message as the harness hands it over."""
-    stream = uuid4()
-    identity = event_id(source_of("intake"), stream, 1, 1)
+def received(fact: Fact, stream: UUID | None = None, sequence: int = 1) -> Received:
+    """A fact of another service as the harness hands it over."""
+    stream = stream or uuid4()
+    _, owner, _, _ = fact.TYPE.split(".")
+    identity = event_id(source_of(owner), stream, sequence, 1)
     story = uuid4()
     envelope = Envelope(
-        identity, "/deskline/intake", message.TYPE, datetime.now(UTC), stream, 1, story, None, 1, 1
+        identity, source_of(owner), fact.TYPE, datetime.now(UTC), stream, sequence, story, None, 1, 1
     )
-    return Received(envelope, message, Cause(story, identity, TRACE))
+    return Received(envelope, fact, Cause(story, identity, TRACE))
 
 
 class Office:
@@ -98,6 +99,7 @@ class Office:
         self.database = Database(base.runtime_url, "tickets-test", size=10)
         self.database.open()
         self.rings = 0
+        self.heard: dict[UUID, int] = {}
         self.keys = KeyRing(KEK)
         self.log = EventLog("tickets", self.keys, self._ring)
         self.store = TicketStore(self.log)
@@ -120,13 +122,26 @@ class Office:
 
     def take(self, *messages: MessageReceived) -> list[UUID]:
         """Deliver a batch in one transaction; the stream that each message went to."""
-        with self.database.transaction() as connection:
-            transaction = Transaction(connection)
-            self.spec.apply(transaction, [received(message) for message in messages])
-        for follow in transaction.after_commit:
-            follow()
+        self.apply(*(received(message) for message in messages))
         rows = dict(self.rows("SELECT source_key, stream FROM sources"))
         return [rows[message.source_key] for message in messages]
+
+    def apply(self, *batch: Received) -> None:
+        """What the harness does with a batch, in one transaction."""
+        with self.database.transaction() as connection:
+            transaction = Transaction(connection)
+            self.spec.apply(transaction, batch)
+        for follow in transaction.after_commit:
+            follow()
+
+    def hear(self, stream: UUID, *facts: Fact) -> list[Received]:
+        """Another service's facts in a stream of theirs, in one batch; what was handed over."""
+        batch = []
+        for fact in facts:
+            self.heard[stream] = self.heard.get(stream, 0) + 1
+            batch.append(received(fact, stream, self.heard[stream]))
+        self.apply(*batch)
+        return batch
 
     def open_ticket(self, sender: UUID | None = None, **given: Any) -> UUID:
         message = message_of(sender or self.customer(), **given)
@@ -206,8 +221,8 @@ class Door:
         trust(self.app, Verifier(public, "tickets"))
         add_routes(self.app, office.database, office.log, office.desks.open)
 
-    def headers(self, *roles: str, actor: UUID | None = None) -> dict[str, str]:
-        identity = Identity(actor or self.actor, frozenset(roles or ("operator",)), "all")
+    def headers(self, *roles: str, actor: UUID | None = None, scope: str = "all") -> dict[str, str]:
+        identity = Identity(actor or self.actor, frozenset(roles or ("operator",)), scope)
         return {HEADER: sign(self._private, identity, "tickets", datetime.now(UTC))}
 
     def all(self, *requests: dict[str, Any]) -> list[httpx.Response]:

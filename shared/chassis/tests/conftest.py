@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from shared.chassis.tests.house import PARTITIONS, House
 
 from deskline_chassis.applying import Applier, Apply, Batch, ReaderSpec, Transaction
+from deskline_chassis.broker import Broker
 from deskline_chassis.decoding import Received, Record
 from deskline_chassis.event_log import Cause, EventLog
 from deskline_chassis.migrate import migrate
@@ -258,3 +260,10 @@ def make_desk(database: Database, ring: KeyRing) -> Callable[..., Desk]:
 @pytest.fixture
 def desk(make_desk: Callable[..., Desk]) -> Desk:
     return make_desk()
+
+
+@pytest.fixture
+def house(stack: Stack, lone: tuple[ServiceDatabase, Database], ring: KeyRing) -> House:
+    made, database = lone
+    broker = Broker(stack.bootstrap, prefix=f"c{uuid4().hex[:8]}.", partitions=PARTITIONS)
+    return House(made, database, broker, ring, EventLog("intake", ring))

@@ -11,8 +11,8 @@ from deskline_chassis.decoding import Received
 
 READER: Final = "deskline.analytics"
 REBUILDER: Final = "deskline.analytics.rebuild"
-OWNERS: Final = ("intake", "tickets")
-KEY_OWNERS: Final = ("intake",)
+OWNERS: Final = ("intake", "tickets", "routing", "sla", "notify")
+KEY_OWNERS: Final = ("intake", "routing")
 
 
 def live_reader() -> ReaderSpec:

@@ -1,4 +1,4 @@
-"""Two owners with real logs and relays, and analytics between a real Kafka and a real PostgreSQL."""
+"""All owners with real logs and relays, and analytics between a real Kafka and a real PostgreSQL."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from deskline_analytics.consumer import READER, live_reader
+from deskline_analytics.consumer import KEY_OWNERS, OWNERS, READER, live_reader
 from deskline_analytics.projections import MODELS, apply_events
 from deskline_chassis.applying import Transaction
 from deskline_chassis.bell import Bell
@@ -89,15 +89,21 @@ class Owner:
         self.owner_url = database.owner_url
         self.bell = Bell(database.runtime_url, f"{name}-bell")
         self.log = EventLog(name, self.keys, self.bell.ring)
-        self.relay = Relay(name, database.runtime_url, broker, self.bell, owns_keys=name == "intake")
+        self.relay = Relay(name, database.runtime_url, broker, self.bell, owns_keys=name in KEY_OWNERS)
 
-    def append(self, events: Sequence[tuple[UUID, Fact]], persons: Sequence[UUID] = ()) -> None:
-        cause = Cause(uuid4(), uuid4())
+    def append(self, events: Sequence[tuple[UUID, Fact, UUID | None]], persons: Sequence[UUID] = ()) -> None:
+        correlation = uuid4()
         with self.database.transaction() as connection:
             self.log.lock(connection)
-            if self.name == "intake":
+            if self.name in KEY_OWNERS:
                 self.keys.register(connection, list(persons))
-            self.log.append(connection, [NewEvent(stream, fact, cause) for stream, fact in events])
+            self.log.append(
+                connection,
+                [
+                    NewEvent(stream, fact, Cause(correlation, cause or uuid4()))
+                    for stream, fact, cause in events
+                ],
+            )
         self.bell.ring()
 
     def count(self) -> int:
@@ -114,13 +120,12 @@ class Rig:
         self.stack = stack
         self.prefix = f"an{os.getpid()}x{number}."
         self.broker = Broker(stack.bootstrap, prefix=self.prefix, partitions=PARTITIONS)
-        names = [f"an{number}_{name}" for name in ("intake", "tickets", "analytics")]
-        databases = [stack.create_service_database(n.partition("_")[2], database=n) for n in names]
-        self.owners = {
-            name: Owner(stack, name, database, self.broker)
-            for name, database in zip(("intake", "tickets"), databases, strict=False)
+        made = {
+            name: stack.create_service_database(name, database=f"an{number}_{name}")
+            for name in (*OWNERS, "analytics")
         }
-        self.analytics = databases[2]
+        self.owners = {name: Owner(stack, name, made[name], self.broker) for name in OWNERS}
+        self.analytics = made["analytics"]
         self.roles = [f"{self.analytics.name}_{role}" for role in ("runtime", "readonly")]
         migrate(self.analytics.owner_url, "deskline_analytics", *self.roles)
         self.database = Database(self.analytics.runtime_url, "analytics")
@@ -138,14 +143,17 @@ class Rig:
 
     def tell(self, story: Any, *, begin: int = 0, batch: int = 500) -> None:
         """Append what the story told from `begin` on; the owners' logs seal and stamp it."""
-        persons = story.contacts
-        intake, tickets = self.owners["intake"], self.owners["tickets"]
-        intake.append([], persons)
+        self.owners["intake"].append([], story.contacts)
+        self.owners["routing"].append([], story.operators)
         self.share_keys()
-        for owner in (intake, tickets):
-            told = [(stream, fact) for name, stream, fact in story.told[begin:] if name == owner.name]
-            for at in range(0, len(told), batch):
-                owner.append(told[at : at + batch])
+        told = [
+            (name, stream, fact, story.cause_of(envelope.id))
+            for (name, stream, fact), (envelope, _) in zip(story.told, story.events(), strict=True)
+        ]
+        for owner in self.owners.values():
+            mine = [one[1:] for one in told[begin:] if one[0] == owner.name]
+            for at in range(0, len(mine), batch):
+                owner.append(mine[at : at + batch])
 
     def share_keys(self) -> None:
         """What tickets' own reader would do: know the keys that intake owns."""
@@ -157,6 +165,14 @@ class Rig:
                 " ON CONFLICT DO NOTHING",
                 rows,
             )
+
+    def erase(self, owner: str, person: UUID) -> None:
+        """Forget a person's key, as its owner does."""
+        keeper = self.owners[owner]
+        with keeper.database.transaction() as connection:
+            keeper.log.lock(connection)
+            assert keeper.keys.erase(connection, person)
+        keeper.bell.ring()
 
     def start_reader(self) -> None:
         reader = Reader(live_reader(), self.database, KeyRing(KEK), self.broker, instance="t")
@@ -201,14 +217,9 @@ class Rig:
 
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all read models, in the order of their keys."""
-        tables = {
-            "open_tickets": "1",
-            "ticket_timeline": "1, 2",
-            "daily_flow": "1, 2",
-            "lines": "1",
-            "freshness": "1",
-        }
-        return {name: self.ask(f"SELECT * FROM {name} ORDER BY {key}") for name, key in tables.items()}
+        keys = {"daily_flow": "1, 2", "ticket_timeline": "1, 2", "ticket_documents": "1, 2"}
+        keys |= {"sla_outcomes": "1, 2, 3", "operator_load": "1, 2"}
+        return {name: self.ask(f"SELECT * FROM {name} ORDER BY {keys.get(name, '1')}") for name in MODELS}
 
     def environment(self, **more: str) -> dict[str, str]:
         return {

@@ -5,11 +5,25 @@ from typing import Any
 import psycopg
 import pytest
 
+from deskline_analytics.projections import MODELS
 from deskline_chassis.migrate import migrate, table_kinds
 
 pytestmark = pytest.mark.component
 
-VIEWS = {"tickets", "ticket_events", "flow", "lines", "freshness"}
+VIEWS = {
+    "tickets",
+    "ticket_events",
+    "flow",
+    "lines",
+    "freshness",
+    "operators",
+    "teams",
+    "queues",
+    "routing_decisions",
+    "sla_outcomes",
+    "operator_load",
+    "notifications",
+}
 
 
 def test_every_view_and_every_column_has_a_comment(shared_rig: Any) -> None:
@@ -25,8 +39,7 @@ def test_every_view_and_every_column_has_a_comment(shared_rig: Any) -> None:
 def test_every_table_says_what_it_is(shared_rig: Any) -> None:
     with psycopg.connect(shared_rig.analytics.owner_url) as connection:
         kinds = table_kinds(connection)
-    models = {"open_tickets", "ticket_timeline", "daily_flow", "lines", "freshness"}
-    assert {name for (_, name), kind in kinds.items() if kind == "read model"} == models | {"known_keys"}
+    assert {name for (_, name), kind in kinds.items() if kind == "read model"} == set(MODELS) | {"known_keys"}
 
 
 def test_migrating_twice_changes_nothing(shared_rig: Any) -> None:

@@ -18,3 +18,22 @@ REQUESTS: Final = Counter(
     ["route", "outcome"],
     registry=REGISTRY,
 )
+LIVE_UP: Final = Gauge(
+    "deskline_gateway_live_up",
+    "1 while live views hear of events; streams stay open without, and readiness does not depend on it.",
+    registry=REGISTRY,
+)
+LIVE_STREAMS: Final = Gauge(
+    "deskline_gateway_live_streams", "Streams of live views that are open.", registry=REGISTRY
+)
+LIVE_CUT: Final = Counter(
+    "deskline_gateway_live_cut_total",
+    "Streams that were ended because they were not read fast enough.",
+    registry=REGISTRY,
+)
+LIVE_RECORDS: Final = Counter(
+    "deskline_gateway_live_records_total",
+    "Records that live views were made from: told, repeated or unreadable.",
+    ["outcome"],
+    registry=REGISTRY,
+)

@@ -1,13 +1,20 @@
 """The gateway's only wiring."""
 
+import functools
+
 from fastapi import FastAPI
 
 from deskline_chassis.runtime import Run
 from deskline_chassis.service import Parts, Service, command_line
+from deskline_gateway.adapters.audience import Audience
+from deskline_gateway.adapters.live_feed import LiveFeed
 from deskline_gateway.adapters.owners import HttpOwners
 from deskline_gateway.adapters.token_cache import TokenCache
 from deskline_gateway.adapters.token_table import TokenTable
+from deskline_gateway.api.admission import Admission
+from deskline_gateway.api.asking import Asking
 from deskline_gateway.api.door import Door
+from deskline_gateway.api.live_views import LiveViews
 from deskline_gateway.api.routes import create_gateway
 from deskline_gateway.settings import GatewaySettings
 from deskline_gateway.timers import watch_upstreams
@@ -15,27 +22,31 @@ from deskline_gateway.token_commands import token_commands
 
 
 def _owners(parts: Parts, connections: int) -> HttpOwners:
-    settings = _settings(parts)
     # Never closed: they end with the process, after the server has finished what was in flight.
-    return HttpOwners(
-        {"tickets": settings.tickets_url, "analytics": settings.analytics_url}, connections=connections
-    )
+    return HttpOwners(_settings(parts).owner_urls, connections=connections)
+
+
+@functools.cache
+def _audience(parts: Parts) -> Audience:
+    # One for the process: the loop that hears the news and the door that tells them share it.
+    settings = _settings(parts)
+    return Audience(most=settings.streams, most_per_token=settings.streams_per_token)
 
 
 def _app(parts: Parts) -> FastAPI:
     settings = _settings(parts)
-    door = Door(
-        TokenCache(TokenTable(parts.database)),
-        _owners(parts, settings.in_flight),
-        settings.identity_private_key.get_secret_value(),
-        settings.in_flight,
-    )
-    return create_gateway(parts.runtime, door.pass_on)
+    admission = Admission(TokenCache(TokenTable(parts.database)), settings.limits, settings.proxy_networks)
+    asking = Asking(_owners(parts, settings.in_flight), settings.identity_private_key.get_secret_value())
+    live_views = LiveViews(_audience(parts), admission, asking)
+    return create_gateway(parts.runtime, Door(admission, asking, live_views, settings.in_flight).pass_on)
 
 
 def _loops(parts: Parts) -> dict[str, Run]:
-    # Connections of its own: a crowd at the door must not make an owner look dead.
-    return {"upstreams": watch_upstreams(parts.database, _owners(parts, connections=1))}
+    return {
+        # Connections of its own: a crowd at the door must not make an owner look dead.
+        "upstreams": watch_upstreams(parts.database, _owners(parts, connections=1)),
+        "live": LiveFeed(parts.broker, _audience(parts)).run,
+    }
 
 
 def _settings(parts: Parts) -> GatewaySettings:

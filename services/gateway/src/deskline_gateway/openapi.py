@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from deskline_chassis.runtime import Runtime
-from deskline_gateway.api import contract
-from deskline_gateway.api.describing import REFERENCE, SECURITY_SCHEME, SHAPES
+from deskline_gateway.api.contract import SHAPES
+from deskline_gateway.api.contract.shared import Problem
+from deskline_gateway.api.describing import REFERENCE, SECURITY_SCHEME
 from deskline_gateway.api.routes import create_gateway
 from deskline_gateway.domain.rules import Rule
 
@@ -23,8 +24,9 @@ def document() -> dict[str, Any]:
     found = create_gateway(Runtime("gateway"), _never).openapi()
     components = found.setdefault("components", {})
     # The door passes bodies on unread, so FastAPI does not know these.
-    unseen: list[type[BaseModel]] = [contract.Problem]
+    unseen: list[type[BaseModel]] = [Problem]
     unseen += [shape.body for shape in SHAPES.values() if shape.body is not None]
+    unseen += [shape.answer for shape in SHAPES.values() if shape.told is not None]
     _, schemas = models_json_schema([(model, "validation") for model in unseen], ref_template=REFERENCE)
     components["schemas"] = components.get("schemas", {}) | schemas["$defs"]
     components["securitySchemes"] = {

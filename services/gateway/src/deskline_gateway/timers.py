@@ -20,7 +20,7 @@ def watch_upstreams(database: Database, owners: Owners, interval_seconds: float 
     """A loop that is red while tokens can't be asked, and counts owners that are away.
 
     An owner that is away does not turn readiness red: all gateways would leave the balancer at once, and
-    the routes of the other owner, and the clear 503 of this one, with them.
+    the routes of the other owners, and the clear 503 of this one, with them.
     """
 
     async def run(beat: Beat, stop: asyncio.Event) -> None:
@@ -32,8 +32,9 @@ def watch_upstreams(database: Database, owners: Owners, interval_seconds: float 
                 beat.red("database")
             else:
                 beat.progress()
-            for owner in OWNERS:
-                OWNER_UP.labels(owner).set(await owners.reachable(owner))
+            found = await asyncio.gather(*(owners.reachable(owner) for owner in OWNERS))
+            for owner, is_up in zip(OWNERS, found, strict=True):
+                OWNER_UP.labels(owner).set(is_up)
             await _pause(stop, interval_seconds)
 
     return run

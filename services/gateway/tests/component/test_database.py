@@ -141,9 +141,7 @@ def test_readiness_follows_the_database_and_not_the_owners(
     real: Any, database: Database, stack: Stack, until: Until
 ) -> None:
     beat, loop, stop = Beat(), asyncio.new_event_loop(), asyncio.Event()
-    owners = HttpOwners(
-        {"tickets": real.owners["tickets"].url, "analytics": real.owners["analytics"].url}, connections=1
-    )
+    owners = HttpOwners({name: served.url for name, served in real.owners.items()}, connections=1)
 
     async def watch() -> None:
         await watch_upstreams(database, owners, 0.05)(beat, stop)

@@ -210,7 +210,7 @@ def test_a_query_is_asked_once_more_when_its_connection_broke(
     stage: Any, memory: Any, flaky: Callable[[int], Flaky]
 ) -> None:
     once, twice = flaky(1), flaky(2)
-    world = stage.open(memory, tickets=once.url, analytics=twice.url)
+    world = stage.open(memory, urls={"tickets": once.url, "analytics": twice.url})
     assert world.ask("GET", CARD, world.token()).status_code == 200
     assert is_problem(world.ask("GET", "/v1/tickets", world.token()), 503, "owner_unavailable")
     assert (once.requests, twice.requests) == (2, 2)
@@ -220,7 +220,7 @@ def test_a_command_is_never_sent_again_by_the_gateway(
     stage: Any, memory: Any, flaky: Callable[[int], Flaky]
 ) -> None:
     broken = flaky(1)
-    world = stage.open(memory, tickets=broken.url)
+    world = stage.open(memory, urls={"tickets": broken.url})
     answer = world.ask("POST", STAGE, world.token(), content=b"{}")
     assert is_problem(answer, 504, "outcome_unknown")
     assert "same Idempotency-Key" in answer.json()["detail"]

@@ -30,8 +30,7 @@ def environment(urls: SimpleNamespace, world: Any, keys: tuple[str, str]) -> dic
         "DESKLINE_IDENTITY_PUBLIC_KEY": public,
         "DESKLINE_GATEWAY_DATABASE_URL": urls.runtime,
         "DESKLINE_GATEWAY_IDENTITY_PRIVATE_KEY": private,
-        "DESKLINE_GATEWAY_TICKETS_URL": world.owners["tickets"].url,
-        "DESKLINE_GATEWAY_ANALYTICS_URL": world.owners["analytics"].url,
+        **{f"DESKLINE_GATEWAY_{name.upper()}_URL": served.url for name, served in world.owners.items()},
         "DESKLINE_GATEWAY_HTTP_PORT": "0",
     }
 

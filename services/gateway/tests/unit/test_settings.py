@@ -4,6 +4,7 @@ import pytest
 
 from deskline_chassis.identity import generate_keys
 from deskline_chassis.settings import load
+from deskline_gateway.domain.rules import OWNERS
 from deskline_gateway.settings import GatewaySettings
 
 pytestmark = pytest.mark.unit
@@ -18,7 +19,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, keys: tuple[str, str]) -> pytes
         "DESKLINE_IDENTITY_PUBLIC_KEY": public,
         "DESKLINE_GATEWAY_DATABASE_URL": "postgresql://x",
         "DESKLINE_GATEWAY_IDENTITY_PRIVATE_KEY": private,
-        "DESKLINE_GATEWAY_TICKETS_URL": "http://tickets:8080",
+        **{f"DESKLINE_GATEWAY_{owner.upper()}_URL": f"http://{owner}:8080" for owner in OWNERS},
         "DESKLINE_GATEWAY_ANALYTICS_URL": "http://[::1]:8080/",
     }.items():
         monkeypatch.setenv(name, value)
@@ -51,3 +52,23 @@ def test_an_owners_address_is_an_origin_and_nothing_more(
     with pytest.raises(SystemExit):
         load(GatewaySettings)
     assert "DESKLINE_GATEWAY_TICKETS_URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_every_owners_address_is_needed(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], owner: str
+) -> None:
+    environment.delenv(f"DESKLINE_GATEWAY_{owner.upper()}_URL")
+    with pytest.raises(SystemExit):
+        load(GatewaySettings)
+    assert capsys.readouterr().err == f"settings: DESKLINE_GATEWAY_{owner.upper()}_URL: is not set\n"
+
+
+def test_proxies_are_networks(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert load(GatewaySettings).proxy_networks == ()
+    environment.setenv("DESKLINE_GATEWAY_PROXIES", "10.0.0.0/8, fd00::/8")
+    assert [str(network) for network in load(GatewaySettings).proxy_networks] == ["10.0.0.0/8", "fd00::/8"]
+    environment.setenv("DESKLINE_GATEWAY_PROXIES", "10.0.0.1/8")
+    with pytest.raises(SystemExit):
+        load(GatewaySettings)
+    assert "DESKLINE_GATEWAY_PROXIES: must be networks" in capsys.readouterr().err

@@ -18,6 +18,13 @@ ANNOUNCED: Final = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+FORMS: Final = Counter(
+    "deskline_intake_forms_total",
+    "Forms by outcome: accepted, repeated, trapped (a field that nobody sees was filled), or why refused.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+ERASED: Final = Counter("deskline_intake_people_erased_total", "People who were erased.", registry=REGISTRY)
 CONNECTIONS: Final = Gauge(
     "deskline_intake_smtp_connections", "Connections at the mail door.", registry=REGISTRY
 )

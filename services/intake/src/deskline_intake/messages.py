@@ -8,7 +8,7 @@ from uuid import uuid5
 from deskline_events.facts import MAX_TEXT_BYTES, Attachment, Customer, Language, Line
 from deskline_events.intake import MessageReceived
 from deskline_intake.domain.addresses import split_plus_address
-from deskline_intake.ports import Person, ReadMail
+from deskline_intake.ports import Person, ReadMail, StoredMail
 
 EXCERPT_BYTES: Final = 16 * 1024
 # Sealed text is a third longer; with 50 attachments, their names and the references about 230 KiB, of 256.
@@ -51,17 +51,12 @@ def message_received(
         line=Line(
             line_id=mail.line.line_id,
             name=mail.line.name,
-            channel="email",
+            channel=mail.line.channel,
             language=mail.line.language,
+            address=mail.line.address,
         ),
         contact_id=person.contact_id,
-        customer=Customer(
-            contact_id=person.contact_id,
-            company_id=person.company_id,
-            tier=person.tier,
-            locale=person.locale,
-            new=new,
-        ),
+        customer=_customer(mail, person, new=new),
         received_at=mail.received_at,
         kind=reading.kind,
         suppress_auto_reply=reading.suppress_auto_reply,
@@ -80,6 +75,18 @@ def message_received(
     )
 
 
+def _customer(mail: StoredMail, person: Person, *, new: bool) -> Customer:
+    """The snapshot; where anybody may have typed the address it shows nothing of whose that is."""
+    return Customer(
+        contact_id=person.contact_id,
+        company_id=person.company_id if mail.verified else None,
+        tier=person.tier if mail.verified else None,
+        locale=person.locale,
+        new=new,
+        verified=mail.verified,
+    )
+
+
 def _attachments(read: ReadMail) -> Iterable[Attachment]:
     for index, file in enumerate(read.reading.files):
         fits = len(file.media_type) <= _MEDIA_TYPE_CHARS
@@ -92,7 +99,7 @@ def _attachments(read: ReadMail) -> Iterable[Attachment]:
         )
 
 
-def _token_in(recipients: Iterable[str], line: str) -> str | None:
+def _token_in(recipients: Iterable[str], line: str | None) -> str | None:
     """A token in the mail's own recipients: servers that forward drop it from the envelope."""
     for address in recipients:
         if split_plus_address(address)[0] == line and (token := reply_token(address)):

@@ -1,4 +1,4 @@
-"""A stored mail is opened: read here, or in a child process if it is large or odd, and its objects kept."""
+"""A stored message is opened: read here, or in a child process if large or odd, and its objects kept."""
 
 import contextlib
 import hashlib
@@ -71,13 +71,14 @@ class MailOpener:
         span = start_child("mail read", mail.traceparent, raw_id=str(mail.raw_id))
         with in_span(span):
             raw: bytes | Path
-            if mail.heavy or mail.careful:
+            if mail.apart:
                 chunks = raw_messages.read_raw_in_chunks(self._database, mail.raw_id, mail.size)
                 child = read_in_child(chunks, order, turn, self._child)
                 reading, raw, failed = files.enter_context(child)
             else:
-                raw = raws[mail.raw_id]
-                reading, failed = _read_here(raw, order)
+                # None there: its sender was erased since, and what is read of nothing is not announced.
+                raw = raws.get(mail.raw_id, b"")
+                reading, failed = _read_form(raw, order) if mail.is_form else _read_here(raw, order)
         return OpenedMail(mail, reading, raw, failed, traceparent_of(span) or mail.traceparent)
 
     def keep(self, opened: OpenedMail, turn: Turn) -> ReadMail:
@@ -86,17 +87,22 @@ class MailOpener:
         objects = {}
         for index, file in enumerate(reading.files):
             turn()
-            objects[index] = self._objects.put(file.content)
+            objects[index] = self._objects.put(opened.mail.raw_id, file.content)
+        raw_id = opened.mail.raw_id
         long = is_long(reading.text, reading.reply)
         return ReadMail(
             mail=opened.mail,
             reading=reading,
             objects=objects,
-            text=self._objects.put(reading.text.encode()) if long else None,
-            raw=None if _HARMLESS.issuperset(reading.problems) else self._objects.put(opened.raw),
+            text=self._objects.put(raw_id, reading.text.encode()) if long else None,
+            raw=None if _HARMLESS.issuperset(reading.problems) else self._objects.put(raw_id, opened.raw),
             failed=opened.failed,
             traceparent=opened.traceparent,
         )
+
+    def discard(self, read: ReadMail) -> None:
+        """Remove the objects of a message that somebody else dealt with meanwhile."""
+        self._objects.remove([found.key for found in read.stored])
 
     def notice(self, opened: OpenedMail) -> ReadMail:
         """What is announced of a mail whose own announcement is refused: who, and the raw mail."""
@@ -112,7 +118,7 @@ class MailOpener:
             problems=("not_announced",),
             files=(),
         )
-        raw = self._objects.put(opened.raw)
+        raw = self._objects.put(opened.mail.raw_id, opened.raw)
         return ReadMail(opened.mail, reading, {}, None, raw, failed=True, traceparent=opened.traceparent)
 
 
@@ -124,13 +130,25 @@ def unopened(opened: OpenedMail) -> ReadMail:
     )
 
 
+def _read_form(raw: bytes, order: Order) -> tuple[Reading, bool]:
+    try:
+        return parser.read_form_message(raw), False
+    except (ValueError, KeyError, TypeError) as error:
+        log.error("a form's message can't be read", exc_info=error, raw_id=order.occurrence)
+    return parser.nothing_read(_plain_identity(raw, order), "parser_failed"), True
+
+
+def _plain_identity(raw: bytes, order: Order) -> Identity:
+    digest = hashlib.sha256(b"raw/" + order.line_id.encode() + raw).hexdigest()
+    return Identity(digest, digest, windowed=False, message_id_hash=None)
+
+
 def _read_here(raw: bytes, order: Order) -> tuple[Reading, bool]:
     try:
         return parser.read_mail(raw, order), False
     except Exception as error:
         log.error("the parser failed", exc_info=error, raw_id=order.occurrence)
-    digest = hashlib.sha256(b"raw/" + order.line_id.encode() + raw).hexdigest()
-    identity = Identity(digest, digest, windowed=False, message_id_hash=None)
+    identity = _plain_identity(raw, order)
     try:
         return parser.read_headers_alone(raw, identity, order, "parser_failed"), True
     except Exception as error:

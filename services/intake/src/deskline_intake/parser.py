@@ -15,9 +15,11 @@ from typing import Any, Final
 from deskline_intake.domain.addresses import normalise_address
 from deskline_intake.domain.classify import Classification, classify, suppress_auto_reply
 from deskline_intake.domain.dedupe import MailIdentity, identify
+from deskline_intake.domain.forms import read_form
 from deskline_intake.domain.limits import MailLimits
-from deskline_intake.domain.mail import ParsedMail, parse_mail
+from deskline_intake.domain.mail import ParsedMail, guess_language, parse_mail
 from deskline_intake.domain.problems import Problem
+from deskline_intake.domain.senders import author_of
 
 LIMITS: Final = MailLimits()
 RAW: Final = "raw"
@@ -91,6 +93,22 @@ def identify_mail(raw: bytes, order: Order) -> Identity:
     return Identity(first.source_key, later.source_key, first.windowed, _hash_of(first))
 
 
+def identify_form(raw: bytes) -> Identity:
+    """A form is told by its client's key; raises ValueError, KeyError, TypeError on what is none."""
+    _, key = read_form(raw)
+    return Identity(key, key, windowed=False, message_id_hash=None)
+
+
+def sender_of(head: bytes, envelope_from: str | None, *, form: bool) -> str | None:
+    """Whose message it will be when it is read; `head` holds all of its headers, or a whole form."""
+    if form:
+        try:
+            return read_form(head)[0].address
+        except (ValueError, KeyError, TypeError):
+            return None
+    return author_of(head) or normalise_address(envelope_from or "")
+
+
 def _hash_of(identity: MailIdentity) -> str | None:
     if identity.message_id is None:
         return None
@@ -108,6 +126,19 @@ def read_mail(raw: bytes, order: Order) -> Reading:
     return reading_of(mail, identity, order, files)
 
 
+def read_form_message(raw: bytes) -> Reading:
+    """A form's message; raises ValueError, KeyError, TypeError on what is none."""
+    form, _ = read_form(raw)
+    return replace(
+        nothing_read(identify_form(raw)),
+        sender=form.address,
+        subject=form.subject,
+        text=form.signed_text,
+        reply=form.text,
+        language=guess_language(form.text),
+    )
+
+
 def read_headers_alone(head: bytes, identity: Identity, order: Order, problem: str) -> Reading:
     """The notice for a mail whose reading failed: its headers and why."""
     mail = parse_mail(head, replace(LIMITS, raw_bytes=-1))
@@ -116,8 +147,8 @@ def read_headers_alone(head: bytes, identity: Identity, order: Order, problem: s
     return replace(reading, problems=(problem, *reading.problems))
 
 
-def nothing_read(identity: Identity, problem: str) -> Reading:
-    """The notice for a mail of which nothing could be read."""
+def nothing_read(identity: Identity, *problems: str) -> Reading:
+    """The notice for a message of which nothing could be read, or was."""
     return Reading(
         identity=identity,
         kind=Classification.HUMAN.value,
@@ -132,7 +163,7 @@ def nothing_read(identity: Identity, problem: str) -> Reading:
         references=(),
         bounced=(),
         recipients=(),
-        problems=(problem,),
+        problems=problems,
     )
 
 

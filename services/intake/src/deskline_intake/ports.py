@@ -4,26 +4,25 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from deskline_chassis.postgres import Conn
-from deskline_events.facts import Language, StoredObject
+from deskline_events.facts import Channel, Language, StoredObject
 from deskline_intake.parser import Identity, Reading
-
-LANES = 64
-"""Messages of one sender share a lane and are read in their order."""
 
 
 @dataclass(frozen=True, slots=True)
-class MailLine:
-    """A line as the door and the reading need it."""
+class StoredLine:
+    """A line as the doors and the reading need it; `origins` are the web sites whose pages hold a form."""
 
     line_id: UUID
     name: str
-    address: str
+    channel: Channel
+    address: str | None
     language: Language
     disabled: bool
+    origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +42,12 @@ class AcceptedMail:
 
 @dataclass(frozen=True, slots=True)
 class StoredMail:
-    """A mail as it was stored, without its bytes; `careful`: reading its lane ended badly before."""
+    """A mail, or a form's message, without its bytes; `careful`: reading its lane ended badly before."""
 
     raw_id: UUID
     lane: int
     arrival: int
-    line: MailLine
+    line: StoredLine
     heavy: bool
     size: int
     envelope_from: str | None
@@ -56,6 +55,21 @@ class StoredMail:
     received_at: datetime
     traceparent: str | None
     careful: bool
+
+    @property
+    def is_form(self) -> bool:
+        """Whether it came by a web form."""
+        return self.line.channel == "form"
+
+    @property
+    def verified(self) -> bool:
+        """Whether its channel vouches for the sender's address."""
+        return not self.is_form
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is read in a process of its own; what a form brought is small and ours."""
+        return not self.is_form and (self.heavy or self.careful)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +109,12 @@ class Person:
     company_id: UUID | None
     tier: str | None
     locale: Language
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An announced delivery: by which key, under which Message-ID, and when it came."""
+    """An announced delivery: by which key, under which Message-ID, when it came, whether it was erased."""
 
     line_id: UUID
     source_key: str
@@ -107,16 +122,36 @@ class Source:
     message_id_hash: str | None
     raw_id: UUID
     received_at: datetime
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a stored mail."""
+    """What became of a stored mail; `erased`: it repeats one whose sender was erased."""
 
     raw_id: UUID
     state: str
     source_key: str
     duplicate_of: UUID | None
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command as it is known when it comes again: who gave it, under which key, for what."""
+
+    actor_id: UUID
+    key: str
+    action: str
+    body_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command was answered."""
+
+    status: int
+    body: dict[str, Any]
 
 
 Turn = Callable[[], None]
@@ -126,8 +161,11 @@ Turn = Callable[[], None]
 class Objects(Protocol):
     """Where attachments and long texts are kept; errors are the store's own."""
 
-    def put(self, content: bytes | Path) -> StoredObject:
-        """Keep a content under a new random key."""
+    def put(self, raw_id: UUID, content: bytes | Path) -> StoredObject:
+        """Keep a content of a message under a new random key."""
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Remove objects, those that are gone already too."""
 
 
 class Registry(Protocol):
@@ -149,6 +187,9 @@ class Registry(Protocol):
         self, connection: Conn, contacts: Sequence[Person], identities: Sequence[tuple[str | None, Person]]
     ) -> None:
         """Keep new contacts and identities."""
+
+    def verify_people(self, connection: Conn, people: Sequence[Person]) -> None:
+        """Keep that a channel vouched for these contacts' addresses, and their companies."""
 
     def save_sources(self, connection: Conn, sources: Sequence[Source]) -> None:
         """Keep what is announced in this transaction."""

@@ -17,9 +17,10 @@ from deskline_chassis.runtime import Beat
 from deskline_intake import figures
 from deskline_intake.adapters import raw_messages
 from deskline_intake.adapters.objects import ERRORS as OBJECT_ERRORS
-from deskline_intake.handlers import Deliveries, announce_mails
+from deskline_intake.domain.senders import LANES
+from deskline_intake.handlers.messages import Deliveries, announce_mails
 from deskline_intake.opening import MailOpener, OpenedMail, unopened
-from deskline_intake.ports import LANES, ReadMail, Registry, StoredMail
+from deskline_intake.ports import ReadMail, Registry, StoredMail
 
 log = structlog.get_logger(__name__)
 
@@ -35,16 +36,25 @@ class Bell:
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Event] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def ring(self) -> None:
         """Called in the event loop's thread."""
         for event in self._waiting:
             event.set()
 
+    def ring_from_thread(self) -> None:
+        """Called in any other; without a reader in this process nobody hears it."""
+        if self._loop is not None:
+            # The loop may have ended since: then nobody reads here any more.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.ring)
+
     @contextlib.contextmanager
     def heard(self) -> Iterator[asyncio.Event]:
         """An event that is set by each ring."""
         event = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._waiting.add(event)
         try:
             yield event
@@ -144,7 +154,7 @@ class MailReader:
     def _read_lanes(self, claim: _Claim) -> int:
         with self._database.transaction() as connection:
             mails = _choose(raw_messages.next_mails(connection, claim.lanes, BATCH), heavy=self._heavy)
-            here = [mail.raw_id for mail in mails if not (mail.heavy or mail.careful)]
+            here = [mail.raw_id for mail in mails if not mail.apart]
             raws = raw_messages.read_raw(connection, here) if here else {}
         with contextlib.ExitStack() as files:
             opened = [self._opener.open(mail, raws, claim.turn, files) for mail in mails]
@@ -192,6 +202,10 @@ class MailReader:
             figures.ANNOUNCED.labels(name).inc()
             age = datetime.now(UTC) - found.mail.received_at
             figures.READ_SECONDS.observe(max(0.0, age.total_seconds()))
+        # Another reader, or the sender's erasure, came first: what was written for these is nobody's.
+        for found in read:
+            if found.mail.raw_id not in unread and found.stored:
+                self._opener.discard(found)
 
     def _announce_alone(self, one: OpenedMail, kept: ReadMail, claim: _Claim) -> None:
         claim.turn()
@@ -212,7 +226,7 @@ def _choose(mails: Sequence[StoredMail], *, heavy: bool) -> list[StoredMail]:
     for mail in mails:
         if mail.lane in closed:
             continue
-        alone = mail.heavy or mail.careful
+        alone = mail.apart
         if mail.heavy != heavy or (chosen and not alone and room < mail.size):
             closed.add(mail.lane)
             continue

@@ -1,18 +1,20 @@
 """What intake is told by its environment."""
 
+from datetime import timedelta
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from deskline_chassis.settings import ServiceSettings
+from deskline_intake.domain.rates import Rate
 
 MIB: Final = 1024 * 1024
 _DOMAIN: Final = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
 
 
 class IntakeSettings(ServiceSettings):
-    """The mail door, its limits, and where objects go; sizes in bytes, times in seconds."""
+    """The doors, their limits, and where objects go; sizes in bytes, times in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="DESKLINE_INTAKE_")
 
@@ -32,6 +34,14 @@ class IntakeSettings(ServiceSettings):
         float, Field(gt=0, le=60, description="for one large mail, in a process of its own")
     ] = 20.0
     object_store: Annotated[str, Field(pattern=r"^(file:///|s3://|gs://|memory://)")]
+    form_line_limit: Annotated[
+        int, Field(ge=1, le=1_000, description="forms of one line within its window")
+    ] = 60
+    form_line_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    form_address_limit: Annotated[
+        int, Field(ge=1, le=1_000, description="forms with one address within its window, all lines together")
+    ] = 5
+    form_address_seconds: Annotated[int, Field(ge=1, le=86_400)] = 3_600
     own_domains: Annotated[
         str | None,
         Field(
@@ -44,6 +54,16 @@ class IntakeSettings(ServiceSettings):
     def own_domain_names(self) -> frozenset[str]:
         """Our domains in lower case."""
         return frozenset((self.own_domains or "").lower().split(",")) - {""}
+
+    @property
+    def form_line_rate(self) -> Rate:
+        """How often one line's form may be sent."""
+        return Rate(self.form_line_limit, timedelta(seconds=self.form_line_seconds))
+
+    @property
+    def form_address_rate(self) -> Rate:
+        """How often one address may be typed."""
+        return Rate(self.form_address_limit, timedelta(seconds=self.form_address_seconds))
 
     @model_validator(mode="after")
     def _one_mail_fits(self) -> Self:

@@ -1,4 +1,4 @@
-"""Objects that a crash left behind, announced by nobody, are removed after a day."""
+"""Objects of erased messages are removed, and after a day those that a crash left behind."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import structlog
 from deskline_chassis.postgres import Database, is_surroundings
 from deskline_chassis.runtime import Beat
 from deskline_intake import figures
-from deskline_intake.adapters import raw_messages
+from deskline_intake.adapters import erasure, forms, raw_messages
 from deskline_intake.adapters.objects import ERRORS as OBJECT_ERRORS
 from deskline_intake.adapters.objects import ObjectKeeper, unannounced
 
@@ -20,10 +20,11 @@ log = structlog.get_logger(__name__)
 ORPHAN_AGE: Final = timedelta(hours=24)
 SWEEP_SECONDS: Final = 3600.0
 _TURN_SECONDS: Final = 5.0
+_AT_A_TIME: Final = 100
 
 
 class Sweeper:
-    """Sweeps once an hour; several replicas do no harm to one another."""
+    """Removes what was erased at once, sweeps once an hour; several replicas do one another no harm."""
 
     def __init__(self, database: Database, objects: ObjectKeeper, age: timedelta = ORPHAN_AGE) -> None:
         self._database = database
@@ -39,6 +40,7 @@ class Sweeper:
             while not stop.is_set():
                 try:
                     await running.run_in_executor(thread, self._measure)
+                    await running.run_in_executor(thread, self.remove_erased, beat)
                     if running.time() >= due:
                         await running.run_in_executor(thread, self.sweep, beat)
                         due = running.time() + SWEEP_SECONDS
@@ -52,8 +54,26 @@ class Sweeper:
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 
+    def remove_erased(self, beat: Beat) -> int:
+        """Remove the objects of erased messages; what can't be removed now is tried again. How many."""
+        removed = 0
+        while True:
+            with self._database.transaction() as connection:
+                due = erasure.due_removals(connection, _AT_A_TIME)
+            if not due:
+                return removed
+            for raw_id, announced in due:
+                keys = [*announced, *self._objects.of_message(raw_id)]
+                self._objects.remove(keys)
+                removed += len(keys)
+                beat.progress()
+            with self._database.transaction() as connection:
+                erasure.note_removals(connection, [raw_id for raw_id, _ in due])
+
     def sweep(self, beat: Beat) -> int:
         """Remove what is old and nobody's; how many that were."""
+        with self._database.transaction() as connection:
+            forms.drop_ended_hits(connection)
         removed = 0
         for keys in self._objects.old(datetime.now(UTC) - self._age):
             with self._database.transaction() as connection:

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from deskline_intake.handlers import WINDOW, Deliveries
+from deskline_intake.handlers.messages import WINDOW, Deliveries
 from deskline_intake.parser import Identity
-from deskline_intake.ports import MailLine, StoredMail
+from deskline_intake.ports import StoredLine, StoredMail
 
 pytestmark = pytest.mark.unit
 
@@ -21,7 +21,7 @@ def stored(number: int, after: timedelta = timedelta(), line: int = 1) -> Stored
         raw_id=UUID(int=number),
         lane=0,
         arrival=number,
-        line=MailLine(UUID(int=line), "Line", "a@b.example", "ru", disabled=False),
+        line=StoredLine(UUID(int=line), "Line", "email", "a@b.example", "ru", disabled=False),
         heavy=False,
         size=1,
         envelope_from=None,

@@ -17,6 +17,14 @@ class Answered(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
+class OfferShown(Answered):
+    """The open offer."""
+
+    offer_id: UUID
+    operator_id: UUID
+    until: datetime
+
+
 class TicketState(Answered):
     """A ticket at a version; times are commits, UTC."""
 
@@ -31,6 +39,10 @@ class TicketState(Answered):
     level: int
     cycle: int
     assignment_no: int
+    queue_id: UUID | None
+    team_id: UUID | None
+    assignee_id: UUID | None
+    offer: OfferShown | None
     opened_at: datetime
     resolved_at: datetime | None
     closed_at: datetime | None
@@ -58,12 +70,29 @@ class RawShown(Answered):
     sha256: str
 
 
+class DeliveryShown(Answered):
+    """What became of a reply on its way to the customer."""
+
+    state: Literal["sent", "failed"]
+    reason: str | None
+
+
+class HandOverShown(Answered):
+    """What the next level was told beside the note, which is the message's text."""
+
+    before: int
+    after: int
+    tried: str | None
+    reproduce: str | None
+    affected: str | None
+
+
 class MessageShown(Answered):
     """One message of the conversation; an erased person's texts read "erased"."""
 
     version: int
     at: datetime
-    kind: Literal["customer", "automatic", "reply", "note"]
+    kind: Literal["customer", "automatic", "reply", "note", "escalation"]
     author: Actor
     text: str
     reply: str | None = Field(None, description="text without quotes, where that differs")
@@ -74,6 +103,9 @@ class MessageShown(Answered):
     mentions: list[UUID] = []
     problems: list[str] = []
     raw: RawShown | None = None
+    reply_id: UUID | None = None
+    delivery: DeliveryShown | None = Field(None, description="of a reply; null: not known yet")
+    hand_over: HandOverShown | None = None
 
 
 class Card(TicketState):
@@ -166,4 +198,33 @@ class Prioritised(Answered):
     """The priority as it is now."""
 
     version: int
+    priority: Priority
+
+
+class Requeued(Answered):
+    """The queue as it is now."""
+
+    version: int
+    queue_id: UUID
+
+
+class Accepted(Answered):
+    """Who has the ticket now."""
+
+    version: int
+    stage: Stage
+    assignee_id: UUID
+
+
+class Declined(Answered):
+    """A declined offer."""
+
+    version: int
+
+
+class Levelled(Answered):
+    """Level and priority as they are now."""
+
+    version: int
+    level: int
     priority: Priority

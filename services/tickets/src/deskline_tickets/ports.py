@@ -9,6 +9,7 @@ from uuid import UUID
 
 from deskline_chassis.event_log import Cause
 from deskline_events.facts import Fact
+from deskline_tickets.domain.rights import Viewer
 from deskline_tickets.domain.ticket import Ticket
 
 
@@ -55,11 +56,31 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Who gives a command, in what words: enough to know it when it comes again."""
+class QueueKnown:
+    """A queue as routing announced it."""
+
+    team_id: UUID | None
+    active: bool
+
+
+Assignment = tuple[UUID, UUID | None]
+"""(operator, queue): whoever has a ticket, and where it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as their identity says."""
 
     actor_id: UUID
     roles: frozenset[str]
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who gives a command, in what words: enough to know it when it comes again."""
+
+    caller: Caller
     key: str
     action: str
     body_hash: bytes
@@ -103,6 +124,15 @@ class Desk(Protocol):
 
     def erased_among(self, persons: Collection[UUID]) -> frozenset[UUID]:
         """Those whose key was destroyed."""
+
+    def viewer(self, caller: Caller) -> Viewer:
+        """Who asks, with what the directory knows of them."""
+
+    def queue(self, queue_id: UUID) -> QueueKnown | None:
+        """A queue by the directory."""
+
+    def serving(self, assignments: Collection[Assignment]) -> frozenset[Assignment]:
+        """Those whose operator is employed and in a team of the queue, by the directory."""
 
     def take_numbers(self, count: int) -> list[int]:
         """New ticket numbers."""

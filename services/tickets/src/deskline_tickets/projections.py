@@ -1,10 +1,12 @@
-"""Which rows follow from the facts of tickets; all in the transaction that appends them."""
+"""Which rows follow from facts: from our own as they are appended, from routing's as they are read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from deskline_chassis.event_log import Appended
 from deskline_chassis.postgres import Conn
+from deskline_events.facts import Fact
+from deskline_events.routing import OperatorChanged, QueueChanged, TeamChanged
 from deskline_tickets.domain.events import MessageSetAside, TicketOpened
 
 _SET_ASIDE: Final = (
@@ -53,3 +55,30 @@ def rebuild_set_aside(connection: Conn) -> int:
         " FROM events WHERE type = %s ORDER BY id",
         (MessageSetAside.TYPE,),
     ).rowcount
+
+
+def keep_directory(connection: Conn, facts: Iterable[Fact]) -> None:
+    """Write what routing announced of operators, teams and queues, in its order."""
+    for fact in facts:
+        match fact:
+            case OperatorChanged():
+                connection.execute(
+                    "INSERT INTO directory_operators (operator_id, employed, team_ids) VALUES (%s, %s, %s)"
+                    " ON CONFLICT (operator_id) DO UPDATE"
+                    " SET employed = excluded.employed, team_ids = excluded.team_ids",
+                    (fact.operator_id, fact.employed, list(fact.team_ids)),
+                )
+            case TeamChanged():
+                connection.execute(
+                    "INSERT INTO directory_teams (team_id, lead_ids, active) VALUES (%s, %s, %s)"
+                    " ON CONFLICT (team_id) DO UPDATE"
+                    " SET lead_ids = excluded.lead_ids, active = excluded.active",
+                    (fact.team_id, list(fact.lead_ids), fact.active),
+                )
+            case QueueChanged():
+                connection.execute(
+                    "INSERT INTO directory_queues (queue_id, team_id, active) VALUES (%s, %s, %s)"
+                    " ON CONFLICT (queue_id) DO UPDATE"
+                    " SET team_id = excluded.team_id, active = excluded.active",
+                    (fact.queue_id, fact.team_id, fact.active),
+                )

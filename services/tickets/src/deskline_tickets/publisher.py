@@ -47,6 +47,53 @@ PUBLIC_FORMS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ("before", "after", "actor", "cycle", "assignment_no", "closing_reason", "until"),
     ),
     "PriorityChanged.v1": ("deskline.tickets.PriorityChanged.v1", ("before", "after", "actor")),
+    "PriorityRaised.v1": ("deskline.tickets.PriorityChanged.v1", ("before", "after", "actor")),
+    "TicketRouted.v1": (
+        "deskline.tickets.TicketRouted.v1",
+        ("queue_id", "team_id", "actor", "assignment_no"),
+    ),
+    "TicketOffered.v1": (
+        "deskline.tickets.TicketOffered.v1",
+        ("offer_id", "operator_id", "queue_id", "until", "assignment_no"),
+    ),
+    "OfferDeclined.v1": (
+        "deskline.tickets.OfferDeclined.v1",
+        ("offer_id", "operator_id", "reason", "assignment_no"),
+    ),
+    "OfferEnded.v1": (
+        "deskline.tickets.OfferEnded.v1",
+        ("offer_id", "operator_id", "reason", "assignment_no"),
+    ),
+    "TicketAccepted.v1": (
+        "deskline.tickets.TicketAccepted.v1",
+        ("operator_id", "offer_id", "actor", "assignment_no"),
+    ),
+    "TicketUnassigned.v1": (
+        "deskline.tickets.TicketUnassigned.v1",
+        ("operator_id", "reason", "actor", "assignment_no"),
+    ),
+    # What was handed over with it stays here: others are told that there is a note.
+    "Escalated.v1": (
+        "deskline.tickets.Escalated.v1",
+        (
+            "before",
+            "after",
+            "reason",
+            "actor",
+            "assignment_no",
+            "preferred_operator_id",
+            "step_key",
+            "has_note",
+        ),
+    ),
+    "DecisionRefused.v1": (
+        "deskline.tickets.DecisionRefused.v1",
+        ("decision", "decision_id", "offer_id", "reason", "stage", "assignee_id", "assignment_no"),
+    ),
+    "DeliveryChanged.v1": (
+        "deskline.tickets.DeliveryChanged.v1",
+        ("reply_id", "notification_id", "state", "reason"),
+    ),
 }
 
 

@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from eventsourcing.persistence import EventStore
+from eventsourcing.persistence import EventStore, StoredEvent
 from pydantic_core import from_json, to_json
 
 from deskline_chassis.event_log import EventLog
@@ -15,14 +15,18 @@ from deskline_chassis.postgres import Conn
 from deskline_events.facts import Fact
 from deskline_events.personal import personal_paths
 from deskline_events.tickets import Actor, CustomerMessage
+from deskline_tickets.adapters.directory import find_queue, find_viewer
 from deskline_tickets.adapters.event_store import FactMapper, JoinedRecorder, TicketEvent, persons_of
 from deskline_tickets.answers import (
     Card,
     CauseShown,
+    DeliveryShown,
     FactShown,
     FileShown,
+    HandOverShown,
     History,
     MessageShown,
+    OfferShown,
     RawShown,
     SetAsidePage,
     SetAsideShown,
@@ -31,12 +35,16 @@ from deskline_tickets.answers import (
 from deskline_tickets.domain.events import (
     AutomaticMessageAdded,
     CustomerReplied,
+    Escalated,
     NoteAdded,
+    OfferDeclined,
     OperatorReplied,
     TicketOpened,
 )
+from deskline_tickets.domain.rights import may_see
 from deskline_tickets.domain.stages import legal_moves, standing
-from deskline_tickets.domain.ticket import Ticket, evolve
+from deskline_tickets.domain.ticket import Delivery, Ticket, evolve
+from deskline_tickets.ports import Caller
 
 CURSOR_LONGEST: Final = 200
 
@@ -47,18 +55,20 @@ class BadCursorError(ValueError):
     safe_message = True
 
 
-def card(connection: Conn, log: EventLog, ticket_id: UUID, roles: Collection[str]) -> Card | None:
-    """The ticket with its texts opened; None where there is none. Raises MissingKeyError, SealError."""
+def card(connection: Conn, log: EventLog, ticket_id: UUID, caller: Caller) -> Card | None:
+    """The ticket with its texts opened; None where there is none for the caller.
+
+    Raises MissingKeyError, SealError.
+    """
     rows = JoinedRecorder(connection, log).select_events(ticket_id)
-    keys = log.keys.load(connection, {person for row in rows for person in persons_of(row)})
-    mapper = FactMapper(keys)
-    events: list[TicketEvent] = [mapper.to_domain_event(row) for row in rows]
-    ticket = project(events)
-    if ticket is None:
+    ticket = project(_read(FactMapper(), rows))
+    if ticket is None or not _shows(connection, ticket, caller):
         return None
+    keys = log.keys.load(connection, {person for row in rows for person in persons_of(row)})
+    events = _read(FactMapper(keys), rows)
     opening = next(event.fact for event in events if isinstance(event.fact, TicketOpened))
     # What a person may do depends on their roles alone, not on who they are.
-    who = standing(Actor(kind="operator"), roles)
+    who = standing(Actor(kind="operator"), caller.roles)
     return Card(
         **_state(ticket).model_dump(),
         subject=opening.subject,
@@ -66,17 +76,32 @@ def card(connection: Conn, log: EventLog, ticket_id: UUID, roles: Collection[str
         customer=opening.customer,
         link=opening.link,
         moves=list(legal_moves(ticket.stage, who)),
-        messages=[shown for event in events if (shown := _message(event)) is not None],
+        messages=[shown for event in events if (shown := _message(event, ticket)) is not None],
     )
 
 
 def history(
-    connection: Conn, log: EventLog, ticket_id: UUID, version: int | None, at: datetime | None
+    connection: Conn,
+    log: EventLog,
+    ticket_id: UUID,
+    caller: Caller,
+    *,
+    version: int | None = None,
+    at: datetime | None = None,
 ) -> History | None:
-    """The ticket as it was at a version or moment, replayed; None where it wasn't there or so far then."""
+    """The ticket as it was at a version or moment, replayed; None where it wasn't there or so far then, or
+    is not there now for the caller.
+    """
     store: EventStore[UUID] = EventStore(FactMapper(), JoinedRecorder(connection, log))
-    found: Iterable[Any] = store.get(ticket_id, lte=version)
-    events: list[TicketEvent] = [event for event in found if at is None or event.time <= at]
+    found: list[Any] = list(store.get(ticket_id))
+    current = project(found)
+    if current is None or not _shows(connection, current, caller):
+        return None
+    events: list[TicketEvent] = [
+        event
+        for event in found
+        if (version is None or event.originator_version <= version) and (at is None or event.time <= at)
+    ]
     ticket = project(events)
     if ticket is None or (version is not None and ticket.version != version):
         return None
@@ -86,6 +111,15 @@ def history(
         state=_state(ticket),
         events=[_fact(event) for event in events],
     )
+
+
+def _read(mapper: FactMapper, rows: Iterable[StoredEvent]) -> list[TicketEvent]:
+    return [mapper.to_domain_event(row) for row in rows]
+
+
+def _shows(connection: Conn, ticket: Ticket, caller: Caller) -> bool:
+    queue = None if ticket.queue_id is None else find_queue(connection, ticket.queue_id)
+    return may_see(find_viewer(connection, caller), ticket, None if queue is None else queue.team_id)
 
 
 def project(events: Iterable[TicketEvent]) -> Ticket | None:
@@ -155,6 +189,13 @@ def _state(ticket: Ticket) -> TicketState:
         level=ticket.level,
         cycle=ticket.cycle,
         assignment_no=ticket.assignment_no,
+        queue_id=ticket.queue_id,
+        team_id=ticket.team_id,
+        assignee_id=ticket.assignee_id,
+        offer=ticket.offer
+        and OfferShown(
+            offer_id=ticket.offer.offer_id, operator_id=ticket.offer.operator_id, until=ticket.offer.until
+        ),
         opened_at=ticket.opened_at,
         resolved_at=ticket.resolved_at,
         closed_at=ticket.closed_at,
@@ -165,15 +206,21 @@ def _state(ticket: Ticket) -> TicketState:
     )
 
 
-def _message(event: TicketEvent) -> MessageShown | None:
+def _message(event: TicketEvent, ticket: Ticket) -> MessageShown | None:
     match event.fact:
         case TicketOpened(message=message) | CustomerReplied(message=message):
             return _customers(event, "automatic" if message.kind != "human" else "customer", message)
         case AutomaticMessageAdded(message=message):
             return _customers(event, "automatic", message)
-        case OperatorReplied(text=text):
+        case OperatorReplied(text=text, reply_id=reply_id):
             return MessageShown(
-                version=event.originator_version, at=event.time, kind="reply", author=_actor(event), text=text
+                version=event.originator_version,
+                at=event.time,
+                kind="reply",
+                author=_actor(event),
+                text=text,
+                reply_id=reply_id,
+                delivery=_delivery(ticket.deliveries.get(reply_id)),
             )
         case NoteAdded(text=text, mentions=mentions):
             return MessageShown(
@@ -184,7 +231,26 @@ def _message(event: TicketEvent) -> MessageShown | None:
                 text=text,
                 mentions=list(mentions),
             )
+        case Escalated(has_note=True) as told:
+            return MessageShown(
+                version=event.originator_version,
+                at=event.time,
+                kind="escalation",
+                author=_actor(event),
+                text=told.note or "",
+                hand_over=HandOverShown(
+                    before=told.before,
+                    after=told.after,
+                    tried=told.tried,
+                    reproduce=told.reproduce,
+                    affected=told.affected,
+                ),
+            )
     return None
+
+
+def _delivery(told: Delivery | None) -> DeliveryShown | None:
+    return None if told is None else DeliveryShown(state=told.state, reason=told.reason)
 
 
 def _customers(event: TicketEvent, kind: Any, message: CustomerMessage) -> MessageShown:
@@ -217,6 +283,8 @@ def _customers(event: TicketEvent, kind: Any, message: CustomerMessage) -> Messa
 def _actor(event: TicketEvent) -> Actor:
     match event.fact:
         case OperatorReplied(operator_id=operator_id) | NoteAdded(operator_id=operator_id):
+            return Actor(kind="operator", id=operator_id)
+        case OfferDeclined(operator_id=operator_id):
             return Actor(kind="operator", id=operator_id)
         case TicketOpened(contact_id=contact_id) | CustomerReplied(contact_id=contact_id):
             return Actor(kind="contact", id=contact_id)

@@ -22,19 +22,19 @@ class TicketsSettings(ServiceSettings):
         str | None,
         Field(
             pattern=rf"^{_DOMAIN}(,{_DOMAIN})*$",
-            description="domains of our Message-IDs, past ones too; unset: our key alone tells what is ours",
+            description="domains of our Message-IDs, past ones too; unset: their token alone tells",
         ),
     ] = None
     reopening_window_days: Annotated[int, Field(ge=0, le=3650)] = 14
 
     @property
     def reply_token_key_bytes(self) -> bytes:
-        """The key of reply tokens and of our Message-IDs: 32 bytes, held by tickets alone."""
+        """The key of reply tokens: 32 bytes, held by tickets alone."""
         return base64.b64decode(self.reply_token_key.get_secret_value())
 
     @property
     def own_domain_names(self) -> frozenset[str] | None:
-        """Our domains in lower case; None where the key alone decides."""
+        """Our domains in lower case; None where the token alone decides."""
         return None if self.own_domains is None else frozenset(self.own_domains.lower().split(","))
 
     @property

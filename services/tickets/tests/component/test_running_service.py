@@ -199,14 +199,15 @@ def test_a_message_becomes_a_ticket_and_what_is_done_with_it_is_announced(
     assert running.request("POST", f"{path}/notes", json={"text": "тайная заметка"}).status_code == 201
     reply = {"text": "Ответ клиенту", "seen_version": 2}
     assert running.request("POST", f"{path}/replies", json=reply).status_code == 201
-    records = running.announced(events_topic("tickets"), ticket_id, 4)
+    records = running.announced(events_topic("tickets"), ticket_id, 5)
     assert [one.type.split(".")[2] for one, _, _ in records] == [
         "TicketOpened",
         "NoteAdded",
         "OperatorReplied",
+        "TicketAccepted",
         "StageChanged",
     ]
-    assert [one.sequence for one, _, _ in records] == [1, 2, 3, 4]
+    assert [one.sequence for one, _, _ in records] == [1, 2, 3, 4, 5]
     assert records[0][0].correlation_id == message.raw_id
     assert records[0][0].causation_id == event_id(source_of("intake"), customer, 1, 1)
     assert set(records[1][1]) == {"note_id", "operator_id", "mentions"}

@@ -9,7 +9,6 @@ import pytest
 
 from deskline_events.intake import MessageReceived
 from deskline_tickets.domain.ids import set_aside_stream_of
-from deskline_tickets.domain.tokens import own_message_id
 
 pytestmark = pytest.mark.component
 Make = Callable[..., MessageReceived]
@@ -69,7 +68,7 @@ def test_each_rule_leads_a_participant_to_the_ticket_and_a_stranger_to_a_suspect
     ticket = office.ticket(ticket_id)
     trace: dict[str, Any] = {
         "token": {"reply_token": ticket.reply_token},
-        "own": {"references": own_message_id(office.rules.key, ticket_id, uuid4(), "desk.example")},
+        "own": {"references": f"<mzxw6ytboi2dgnbvgy3tqojqmf.{ticket.reply_token}@desk.example>"},
         "stored": {"references": f"<x@y> {first_id}"},
         "number": {"subject": f"Re: [#{ticket.number}] Принтер"},
     }[rule]
@@ -152,15 +151,17 @@ def test_no_clear_text_or_message_id_is_in_any_table(office: Any, message_of: Ma
 
 def _close(office: Any, ticket_id: UUID) -> None:
     from deskline_chassis.event_log import Cause
-    from deskline_tickets.handlers.commands import StageMove, change_stage
-    from deskline_tickets.ports import Asked
+    from deskline_tickets.handlers.commands import give
+    from deskline_tickets.handlers.orders import StageMove
+    from deskline_tickets.ports import Asked, Caller
 
     for stage, reason in (("resolved", "solved"), ("closed", None)):
         key = uuid4().hex
-        asked = Asked(uuid4(), frozenset({"operator"}), key, "POST /x", b"h", Cause(uuid4()))
+        caller = Caller(uuid4(), frozenset({"operator"}), "all")
+        asked = Asked(caller, key, "POST /x", b"h", Cause(uuid4()))
         move = StageMove(
             stage=stage,  # type: ignore[arg-type]
             expected_version=office.ticket(ticket_id).version,
             closing_reason=reason,
         )
-        change_stage(office.desks.open, asked, ticket_id, move)
+        give(office.desks.open, asked, ticket_id, move)

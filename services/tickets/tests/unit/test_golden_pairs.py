@@ -9,6 +9,7 @@ import pytest
 from pydantic_core import to_json
 
 from deskline_events.catalog import CATALOG
+from deskline_events.personal import visit_personal
 from deskline_tickets.domain.events import STORED
 from deskline_tickets.publisher import publish_bytes
 
@@ -24,7 +25,15 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def test_there_is_a_pair_for_every_stored_type() -> None:
-    assert {file.name.removesuffix(".json") for file in FILES} == set(STORED)
+    assert {read(file)["stored_type"] for file in FILES} == set(STORED)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_stored_event_of_any_release_can_be_read(file: Path) -> None:
+    pair = read(file)
+    model = STORED[pair["stored_type"]]
+    visit_personal(model, pair["stored"], lambda _subject, _path, _sealed: "")
+    assert pair["stored_type"] == model.model_validate(pair["stored"]).TYPE
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -25,6 +25,7 @@ from deskline_tickets.domain.events import (
     OperatorReplied,
     PriorityChanged,
     StageChanged,
+    TicketAccepted,
 )
 from deskline_tickets.domain.refusals import (
     IllegalMove,
@@ -116,12 +117,13 @@ def stage(to: Stage, version: int | None = None, **more: Any) -> ChangeStage:
 
 
 def test_a_reply_on_a_new_ticket_takes_it(given: Given) -> None:
-    replied, taken = decide(given(), reply())
+    replied, accepted, taken = decide(given(), reply())
+    assert accepted == TicketAccepted(operator_id=OPERATOR, offer_id=None, actor=BY_OPERATOR, assignment_no=1)
     assert replied == OperatorReplied(
         reply_id=UUID(int=50), operator_id=OPERATOR, contact_id=CUSTOMER, text="Включите", seen_version=1
     )
     assert taken == StageChanged(
-        before="new", after="in_progress", actor=BY_OPERATOR, cycle=1, assignment_no=1
+        before="new", after="in_progress", actor=BY_OPERATOR, cycle=1, assignment_no=2
     )
 
 
@@ -134,11 +136,11 @@ def test_a_reply_on_a_taken_ticket_leaves_its_stage(given: Given, moved: Moved, 
 
 
 def test_a_reply_may_move_the_ticket_after_taking_it(given: Given) -> None:
-    _, taken, waits = decide(given(), reply(then_stage="waiting_customer"))
+    _, _, taken, waits = decide(given(), reply(then_stage="waiting_customer"))
     assert isinstance(taken, StageChanged)
     assert isinstance(waits, StageChanged)
-    assert (taken.before, taken.after, taken.assignment_no) == ("new", "in_progress", 1)
-    assert (waits.before, waits.after, waits.assignment_no) == ("in_progress", "waiting_customer", 2)
+    assert (taken.before, taken.after, taken.assignment_no) == ("new", "in_progress", 2)
+    assert (waits.before, waits.after, waits.assignment_no) == ("in_progress", "waiting_customer", 3)
 
 
 def test_a_reply_may_resolve_with_a_reason(given: Given, moved: Moved) -> None:
@@ -174,7 +176,7 @@ def test_a_replys_move_is_left_undone_where_the_customer_wrote_since(given: Give
     ticket = given()
     ticket = then(ticket, *decide(ticket, customer_reply(message(2))))
     unread = decide(ticket, reply(1, then_stage="resolved", closing_reason="solved"))
-    assert [type(event) for event in unread] == [OperatorReplied, StageChanged]
+    assert [type(event) for event in unread] == [OperatorReplied, TicketAccepted, StageChanged]
     assert then(ticket, *unread).stage == "in_progress"
     read = decide(ticket, reply(2, then_stage="resolved", closing_reason="solved"))
     assert then(ticket, *read).stage == "resolved"

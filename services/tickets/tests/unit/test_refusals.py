@@ -12,7 +12,9 @@ from deskline_tickets.domain.refusals import (
     MissingRequirement,
     NotPermitted,
     NotThen,
+    OfferGone,
     PersonErased,
+    QueueUnknown,
     Refusal,
     StaleVersion,
     TextTooLong,
@@ -31,6 +33,8 @@ ALL: list[Refusal] = [
     PersonErased(),
     NotPermitted("write a note", ("operator",)),
     TextTooLong(10),
+    OfferGone("in_progress"),
+    QueueUnknown(),
     NotThen(),
     KeyReused(),
 ]
@@ -51,6 +55,8 @@ def test_codes_are_the_released_ones() -> None:
         "person_erased",
         "not_permitted",
         "text_too_long",
+        "offer_gone",
+        "queue_unknown",
         "not_then",
         "key_reused",
     ]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from deskline_events.facts import Channel
 from deskline_events.intake import MessageKind
 from deskline_events.tickets import Link, Stage
 from deskline_tickets.domain.events import StageChanged, TicketOpened
@@ -22,7 +23,7 @@ from deskline_tickets.domain.threading import (
     traces_in,
 )
 from deskline_tickets.domain.ticket import Ticket, evolve
-from deskline_tickets.domain.tokens import issue_reply_token, message_id_hash, own_message_id
+from deskline_tickets.domain.tokens import issue_reply_token, message_id_hash
 
 pytestmark = pytest.mark.unit
 
@@ -62,6 +63,7 @@ class Desk:
         kind: MessageKind = "human",
         line: UUID = LINE,
         after: timedelta = timedelta(days=1),
+        channel: Channel = "email",
         subject: str = "",
         reply_token: str | None = None,
         references: str | None = None,
@@ -72,6 +74,7 @@ class Desk:
             sender=sender,
             kind=kind,
             received_at=START + after,
+            channel=channel,
             subject=subject,
             reply_token=reply_token,
             references=references,
@@ -87,7 +90,7 @@ def desk(opening: TicketOpened, moved: Callable[..., StageChanged]) -> Desk:
 
 
 def ours(ticket: UUID) -> str:
-    return own_message_id(KEY, ticket, UUID(int=77), "desk.example")
+    return f"<mzxw6ytboi2dgnbvgy3tqojqmf.{issue_reply_token(KEY, ticket)}@desk.example>"
 
 
 def forged(text: str) -> str:
@@ -161,6 +164,13 @@ def test_a_forged_token_or_message_id_counts_for_nothing(desk: Desk) -> None:
         assert desk.target(sender=sender, references=f"{forged(local)}@desk.example>") == Open()
         assert desk.target(sender=sender, reply_token=issue_reply_token(b"other", A)) == Open()
         assert desk.target(sender=sender, reply_token=A.hex) == Open()
+
+
+def test_what_is_typed_into_a_form_opens_a_ticket_whatever_it_names(desk: Desk) -> None:
+    desk.has(A)
+    typed = {"reply_token": issue_reply_token(KEY, A), "references": f"{STORED} {ours(A)}", "subject": "[#7]"}
+    assert desk.target(**typed) == Append(A)  # type: ignore[arg-type]
+    assert desk.target(channel="form", **typed) == Open()  # type: ignore[arg-type]
 
 
 def test_after_a_forged_token_the_next_rules_are_asked(desk: Desk) -> None:

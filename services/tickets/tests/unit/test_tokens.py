@@ -1,7 +1,7 @@
-"""Reply tokens and own Message-IDs: what comes back verifies, what was changed does not."""
+"""Reply tokens, alone and in our Message-IDs: what comes back verifies, what was changed does not."""
 
 import string
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from deskline_tickets.domain.tokens import (
     issue_reply_token,
     message_id_hash,
-    own_message_id,
     ticket_number_in,
-    verify_own_message_id,
+    ticket_of_message_id,
     verify_reply_token,
 )
 
@@ -20,8 +19,13 @@ pytestmark = pytest.mark.unit
 
 KEY = b"k" * 32
 TICKET = UUID("8c7f3f6e-9a3b-4b8e-8d55-0d1f6a4c2b10")
-EVENT = UUID("018f6d0c-1111-7222-8333-944455556666")
 ALPHABET = string.ascii_lowercase + "234567"
+NOTIFICATION = "mzxw6ytboi2dgnbvgy3tqojqmf"
+
+
+def ours(name: str = NOTIFICATION, domain: str = "desk.example") -> str:
+    """A Message-ID as notify makes it."""
+    return f"<{name}.{issue_reply_token(KEY, TICKET)}@{domain}>"
 
 
 def test_a_token_is_the_same_for_ever() -> None:
@@ -40,7 +44,7 @@ def test_a_token_leads_to_its_ticket_in_any_case(ticket: UUID, key: bytes) -> No
 
 def test_another_key_verifies_nothing() -> None:
     assert verify_reply_token(b"other", issue_reply_token(KEY, TICKET)) is None
-    assert verify_own_message_id(b"other", own_message_id(KEY, TICKET, EVENT, "desk.example")) is None
+    assert ticket_of_message_id(b"other", ours()) is None
 
 
 def test_a_token_with_any_character_changed_is_refused() -> None:
@@ -61,45 +65,44 @@ def test_a_token_with_any_bit_flipped_is_refused() -> None:
             assert verify_reply_token(KEY, text) is None
 
 
-def test_a_message_id_with_any_bit_flipped_is_refused() -> None:
-    local, _, domain = own_message_id(KEY, TICKET, EVENT, "desk.example").strip("<>").partition("@")
-    for bit in range(len(local) * 8):
-        flipped = bytearray(local.encode())
+def test_a_message_id_whose_token_has_any_bit_flipped_is_refused() -> None:
+    token = issue_reply_token(KEY, TICKET)
+    for bit in range(len(token) * 8):
+        flipped = bytearray(token.encode())
         flipped[bit // 8] ^= 1 << bit % 8
         text = flipped.decode("latin-1")
-        if text.lower() != local:
-            assert verify_own_message_id(KEY, f"<{text}@{domain}>") is None
+        if text.lower() != token:
+            assert ticket_of_message_id(KEY, f"<{NOTIFICATION}.{text}@desk.example>") is None
 
 
 @given(st.text(max_size=500))
 @settings(deadline=None)
 def test_no_text_breaks_the_verification(text: str) -> None:
     assert verify_reply_token(KEY, text) is None
-    assert verify_own_message_id(KEY, text) is None
-    assert verify_own_message_id(KEY, f"<{text}@x>") is None
+    assert ticket_of_message_id(KEY, text) is None
+    assert ticket_of_message_id(KEY, f"<{text}@x>") is None
     message_id_hash(TICKET, text)
 
 
-def test_a_token_is_no_message_id_and_the_other_way_round() -> None:
+def test_our_message_id_leads_to_its_ticket_whatever_stands_before_the_token() -> None:
+    for name in (NOTIFICATION, "a", "two.parts"):
+        assert ticket_of_message_id(KEY, ours(name)) == TICKET
+        assert ticket_of_message_id(KEY, ours(name).strip("<>")) == TICKET
+        assert ticket_of_message_id(KEY, ours(name).upper()) == TICKET
+
+
+def test_a_token_without_a_name_before_it_or_a_domain_after_it_is_no_message_id() -> None:
     token = issue_reply_token(KEY, TICKET)
-    assert verify_own_message_id(KEY, f"<{token}@desk.example>") is None
-    local = own_message_id(KEY, TICKET, EVENT, "desk.example").strip("<>").partition("@")[0]
-    assert verify_reply_token(KEY, local) is None
+    for text in (token, f"<{token}>", f"<{token}@desk.example>", f"<.{token}@desk.example>", f"x.{token}"):
+        assert ticket_of_message_id(KEY, text) is None
+    assert verify_reply_token(KEY, f"{NOTIFICATION}.{token}") is None
 
 
-def test_our_message_id_leads_to_its_ticket() -> None:
-    ours = own_message_id(KEY, TICKET, EVENT, "desk.example")
-    assert ours.startswith("<")
-    assert ours.endswith("@desk.example>")
-    assert verify_own_message_id(KEY, ours) == TICKET
-    assert verify_own_message_id(KEY, ours.strip("<>")) == TICKET
-    assert verify_own_message_id(KEY, ours, {"desk.example"}) == TICKET
-    assert verify_own_message_id(KEY, ours, {"elsewhere.example"}) is None
-
-
-def test_two_events_of_a_ticket_have_two_message_ids() -> None:
-    made = {own_message_id(KEY, TICKET, uuid4(), "desk.example") for _ in range(100)}
-    assert len(made) == 100
+def test_where_domains_are_named_only_theirs_are_ours() -> None:
+    assert ticket_of_message_id(KEY, ours(), {"desk.example"}) == TICKET
+    assert ticket_of_message_id(KEY, ours(domain="DESK.example"), {"desk.example"}) == TICKET
+    assert ticket_of_message_id(KEY, ours(), {"elsewhere.example"}) is None
+    assert ticket_of_message_id(KEY, ours(domain="x@desk.example"), {"desk.example"}) is None
 
 
 @pytest.mark.parametrize(

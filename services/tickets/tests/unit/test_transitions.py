@@ -10,7 +10,7 @@ import pytest
 from deskline_events.tickets import Actor, Stage
 from deskline_tickets.domain.commands import ChangeStage
 from deskline_tickets.domain.decisions import decide
-from deskline_tickets.domain.events import StageChanged
+from deskline_tickets.domain.events import StageChanged, TicketAccepted
 from deskline_tickets.domain.refusals import IllegalMove, MissingRequirement, NotPermitted
 from deskline_tickets.domain.stages import ENDS, MOVES, SEEN_BY, Who, find_move, legal_moves, standing
 from deskline_tickets.domain.ticket import Ticket
@@ -71,10 +71,12 @@ def test_a_move_is_made_where_the_table_has_it_and_refused_elsewhere(
         return
     may = EXPECTED.get((stage, wanted), "")
     if {"operator": "o", "lead": "o", "contact": "c", "system": "s"}[who] in may:
-        (event,) = decide(ticket, change(who, wanted))
+        *taken, event = decide(ticket, change(who, wanted))
         assert isinstance(event, StageChanged)
         assert (event.before, event.after, event.actor) == (stage, wanted, ACTORS[who][0])
-        assert event.assignment_no == ticket.assignment_no + 1
+        # Whoever moves a new ticket to in_progress has it, and that raises the number by itself.
+        assert [type(one) for one in taken] == [TicketAccepted] * ((stage, wanted) == ("new", "in_progress"))
+        assert event.assignment_no == ticket.assignment_no + 1 + len(taken)
         assert event.cycle == ticket.cycle + (stage in {"resolved", "closed"} and wanted == "in_progress")
     else:
         refusal = NotPermitted if may else IllegalMove

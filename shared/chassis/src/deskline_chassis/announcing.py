@@ -14,15 +14,18 @@ from pydantic_core import to_json
 
 from deskline_chassis import metrics
 from deskline_chassis.broker import Broker
+from deskline_chassis.marking import Mark
 from deskline_chassis.relay_state import Acknowledged, RelayState, StoredEvent, StoredKey
 from deskline_chassis.telemetry import start_child
 from deskline_events.catalog import CATALOG
 from deskline_events.envelope import EPOCH_HEADER, GENERATION_HEADER, Envelope, event_id, source_of
 from deskline_events.keys import PersonKeys
 from deskline_events.topics import Topic
+from deskline_events.watermarks import Watermark
 
 START_SECONDS: Final = 15.0
 SEND_SECONDS: Final = 20.0
+MARK_SECONDS: Final = 5.0
 VERIFY_TIMEOUT_SECONDS: Final = 10.0
 
 
@@ -44,6 +47,7 @@ class Announcer:
         self._publish = publish
         self._topics = {topic.kind: broker.topic(topic) for topic in topics}
         settings = broker.client_settings(f"{owner}-relay")
+        self._marked: asyncio.Future[Any] | None = None
         self._producer = AIOKafkaProducer(
             # A batch that expired by itself would let later ones of its partition overtake it: our own
             # time limit comes first and ends the whole producer.
@@ -144,6 +148,27 @@ class Announcer:
             ],
         )
         return future
+
+    async def announce(self, mark: Mark, state: RelayState) -> None:
+        """Send that all until the mark is there, which the caller knows; raises KafkaError, TimeoutError.
+
+        Not waited for: the next one is sent soon, and tells what became of this one.
+        """
+        if self._marked is not None and self._marked.done():
+            self._marked.result()
+        topic = self._topics["events"]
+        offsets = dict.fromkeys(await self._producer.partitions_for(topic), 0)
+        for place, (offset, _) in state.acknowledged.items():
+            partition = _place(place)
+            if partition.topic == topic:
+                offsets[partition.partition] = offset + 1
+        watermark = Watermark(time=mark.time, epoch=state.epoch, generation=state.generation, offsets=offsets)
+        async with asyncio.timeout(MARK_SECONDS):
+            self._marked = await self._producer.send(
+                self._topics["watermarks"], watermark.model_dump_json().encode(), partition=0
+            )
+        # What it ended with may come after our own end, when nobody asks any more.
+        self._marked.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
 
     async def verify(self, acknowledged: Acknowledged) -> None:
         """Check that each partition's last acknowledged record is still the one that we wrote.

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from deskline_events.topics import Topic
@@ -93,6 +94,20 @@ async def ensure_topics(broker: Broker, topics: tuple[Topic, ...], name: str) ->
         log.info("topics created", topics=names)
     finally:
         await admin.close()
+
+
+async def is_read_by_nobody(broker: Broker, group: str) -> bool:
+    """Whether the group is at rest and no member of it has a partition; raises KafkaError, OSError."""
+    admin = AIOKafkaAdminClient(**broker.client_settings(group))
+    try:
+        await admin.start()
+        (answer,) = await admin.describe_consumer_groups([group])
+    finally:
+        await admin.close()
+    _error, _group, state, _type, _protocol, members, *_ = answer.groups[0]
+    return state == "Stable" and not any(
+        ConsumerProtocolMemberAssignment.decode(assignment).assignment for *_, assignment in members
+    )
 
 
 async def until_broker(

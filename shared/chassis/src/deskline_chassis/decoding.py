@@ -78,11 +78,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An event to apply; `cause` is for the facts that follow from it."""
+    """An event to apply; `cause` is for the facts that follow from it, `place` the partition it came by."""
 
     envelope: Envelope
     fact: Fact
     cause: Cause
+    place: Place = ("", 0)
 
 
 def read_envelope(record: Record, owner: str) -> Envelope:

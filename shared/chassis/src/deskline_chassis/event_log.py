@@ -73,6 +73,8 @@ class EventLog:
         self.source = source_of(owner)
         self.keys = keys
         self.ring = ring
+        # Told the earliest moment by whoever arms deadlines in this process; loops that fire them listen.
+        self.on_armed: list[Callable[[datetime], None]] = []
 
     def lock(self, connection: Conn) -> None:
         """Take the log's lock, in a statement of its own: the next statement then sees the last commit."""

@@ -85,6 +85,43 @@ READER_REBUILD_NEEDED: Final = Gauge(
     ["reader"],
     registry=REGISTRY,
 )
+DEADLINES: Final = Counter(
+    "deskline_deadlines_total",
+    "Deadlines by what became of them: fired, deferred, tried in vain, or failed for good.",
+    ["kind", "outcome"],
+    registry=REGISTRY,
+)
+DEADLINE_SECONDS: Final = Histogram(
+    "deskline_deadline_seconds",
+    "From the moment at which a deadline was due to its firing.",
+    ["kind"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+DEADLINES_FAILED: Final = Gauge(
+    "deskline_deadlines_failed",
+    "Deadlines that failed by themselves, until somebody retries them.",
+    ["kind"],
+    registry=REGISTRY,
+)
+DEADLINES_OVERDUE: Final = Gauge(
+    "deskline_deadlines_overdue_seconds",
+    "Since the oldest deadline was due that has not been fired.",
+    ["kind"],
+    registry=REGISTRY,
+)
+WATERMARK_AGE: Final = Gauge(
+    "deskline_watermark_age_seconds",
+    "How long ago the moment lies until which an owner's events are known to be announced.",
+    ["owner"],
+    registry=REGISTRY,
+)
+WATERMARK_STALLED: Final = Gauge(
+    "deskline_watermark_stalled",
+    "1 when an owner's watermark has not moved for 15 s.",
+    ["owner"],
+    registry=REGISTRY,
+)
 LOOP_RED: Final = Gauge(
     "deskline_loop_red",
     "1 when a loop lacks a dependency or made no progress for 15 s.",

@@ -18,7 +18,7 @@ from faststream.security import BaseSecurity, SASLScram512
 
 from deskline_chassis import metrics
 from deskline_chassis.applying import Applier, Batch, Outcome, ReaderSpec, SurroundingsError
-from deskline_chassis.broker import Broker, until_broker
+from deskline_chassis.broker import Broker, is_read_by_nobody, until_broker
 from deskline_chassis.decoding import Place, Record
 from deskline_chassis.parking import counts, newly_parked, positions_of, redrive_understood
 from deskline_chassis.personal_data import KeyRing
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 MAX_RECORDS: Final = 500
 SWEEP_SECONDS: Final = 1.0
 OVERVIEW_SECONDS: Final = 5.0
+REREAD_SECONDS: Final = 30.0
 FENCED_EXIT: Final = 3
 ALARMING: Final = 20
 """Newly parked streams within a minute, above which it is no longer a bad record here and there."""
@@ -51,6 +52,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             keys_topic(owner) for owner in spec.key_owners
         )
         self.applier = applier_for(spec, database, keys, broker)
+        self._group = f"{broker.prefix}{spec.name}"
         self._busy = asyncio.Lock()
         self._fenced: dict[Place, int] = {}
         self._beat: Beat | None = None
@@ -58,6 +60,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self._watch = Watch()
         self._rebuilt = 0
+        self._reread = float("-inf")
         self._alarmed = False
 
     async def run(self, beat: Beat, stop: asyncio.Event) -> None:
@@ -114,7 +117,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         subscriber = stream.subscriber(
             *(self._broker.topic(topic) for topic in self._topics),
             batch=True,
-            group_id=f"{self._broker.prefix}{self.spec.name}",
+            group_id=self._group,
             group_instance_id=member if self._rebuilt == 0 else f"{member}-{self._rebuilt}",
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
@@ -147,8 +150,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         async with self._busy:
             offsets = await self._insist(self.applier.assigned, places)
         self._fenced.clear()
-        for (topic, partition), offset in offsets.items():
-            self._seek(consumer, (topic, partition), offset)
+        for place, offset in offsets.items():
+            self._seek_to_last(consumer, place, offset)
 
     async def _insist(self, work: Any, *arguments: Any) -> Any:
         delay = 0.1
@@ -221,6 +224,11 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         with contextlib.suppress(IllegalStateError):
             consumer.seek(TopicPartition(*place), offset)
 
+    def _seek_to_last(self, consumer: AIOKafkaConsumer, place: Place, offset: int) -> None:
+        # The last record that was applied comes again: by its epoch one sees that a topic was lost and
+        # announced anew to the same length, which nothing else tells before the next record.
+        self._seek(consumer, place, max(0, offset - 1))
+
     async def _chores(self, beat: Beat) -> None:
         looked = 0.0
         while True:
@@ -252,9 +260,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
                 async with self._busy:
                     await self._insist(self.applier.reset, place, 0)
                 self._seek(consumer, place, 0)
+        if time.monotonic() - self._reread >= REREAD_SECONDS:
+            self._reread = time.monotonic()
+            async with self._busy:
+                for place, standing in mine.items():
+                    if standing.lag == 0:
+                        self._seek_to_last(consumer, place, standing.position)
         # A member without partitions watches over all of them: after a loss of the broker's data nobody
         # may have been given any (seen: a group that was formed before the topics were there again).
-        if self._watch.is_stalled(mine or standings):
+        if self._watch.is_stalled(mine or standings) or (
+            not mine and standings and await is_read_by_nobody(self._broker, self._group)
+        ):
             log.error("there is something to read, but nothing comes", reader=self.spec.name)
             # Another member's name, since a static member that comes back keeps what it had: nothing.
             self._rebuilt += 1

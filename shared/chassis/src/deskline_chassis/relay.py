@@ -19,10 +19,11 @@ from deskline_chassis import metrics
 from deskline_chassis.announcing import Announcer, LossError
 from deskline_chassis.bell import Bell
 from deskline_chassis.broker import Broker, until_broker
+from deskline_chassis.marking import Marker
 from deskline_chassis.postgres import connect_direct
 from deskline_chassis.relay_state import LeaseLostError, RelayState, read_events, read_keys
 from deskline_chassis.runtime import Beat
-from deskline_events.topics import events_topic, keys_topic
+from deskline_events.topics import events_topic, keys_topic, watermarks_topic
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +63,10 @@ class Relay:
         self._bell = bell
         self._publish = publish
         self._events = events_topic(owner)
-        self._topics = (self._events, keys_topic(owner)) if owns_keys else (self._events,)
+        keys = (keys_topic(owner),) if owns_keys else ()
+        self._topics = (self._events, *keys, watermarks_topic(owner))
         self._owns_keys = owns_keys
+        self._marker = Marker(database_url, f"{owner}-marker", bell.heard.set)
 
     async def run(self, beat: Beat, stop: asyncio.Event) -> None:
         """Lead when nobody else does; both servers may come and go."""
@@ -101,6 +104,7 @@ class Relay:
             asyncio.create_task(self._lead(state, beat, stop)),
             asyncio.create_task(self._ping(connection)),
             asyncio.create_task(self._bell.listen()),
+            asyncio.create_task(self._marker.run()),
         }
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -152,6 +156,7 @@ class Relay:
             keys = await read_keys(state, BATCH) if self._owns_keys else []
             events = await read_events(state, BATCH)
             beat.progress()
+            await self._announce_mark(announcer, state)
             if not keys and not events:
                 await self._bell.wait(POLL_SECONDS)
                 continue
@@ -161,3 +166,9 @@ class Relay:
                 keys[-1].change_id if keys else state.keys_position,
                 acknowledged,
             )
+
+    async def _announce_mark(self, announcer: Announcer, state: RelayState) -> None:
+        mark = self._marker.reached(state.position)
+        # After a restore the leader has to take over anew before it speaks for the new generation.
+        if mark is not None and mark.generation == state.generation:
+            await announcer.announce(mark, state)

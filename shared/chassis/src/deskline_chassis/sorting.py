@@ -210,7 +210,7 @@ class _Opened:
             spans.append(span)
             traceparent = traceparent_of(span)
         cause = Cause(envelope.correlation_id, envelope.id, traceparent)
-        return Received(envelope, fact, cause)
+        return Received(envelope, fact, cause, incoming.record.place)
 
 
 def _place(sorting: Sorted, row: StreamRow, incoming: Incoming, opened: _Opened) -> None:

@@ -47,9 +47,9 @@ class Printer:
         expect(message["attachments"], "the attachment is missing")
 
     def offered(self) -> None:
-        """Routing explains why Olga."""
+        """Routing explains to the lead why Olga."""
         self.stage.office.wait_for_offer(self.stage.desk, self.first["ticket_id"])
-        decisions = self.stage.desk.get(self._path("decisions"))["items"]
+        decisions = self.stage.office.lena.get(self._path("decisions"))["items"]
         expect(decisions, "routing explains nothing")
 
     def anna_is_told(self) -> None:
@@ -130,8 +130,10 @@ class Printer:
         """In time."""
 
         def met() -> Any:
-            clocks = self.stage.desk.get(self._path("clocks"))["items"]
-            return next((one for one in clocks if one["clock"] == "first_response" and one["met_at"]), None)
+            clocks = self.stage.desk.get(self._path("clocks"))["clocks"]
+            return next(
+                (one for one in clocks if one["clock"] == "first_response" and one["state"] == "met"), None
+            )
 
         clock = until("the first response met", met)
         expect(not clock["breached"], "it was met late")

@@ -46,7 +46,7 @@ class Unanswered:
         expect(card["priority"] == "high", f"its priority is {card['priority']}")
 
         def breached() -> Json | None:
-            clocks = self.stage.desk.get(f"/v1/tickets/{self._id}/clocks")["items"]
+            clocks = self.stage.desk.get(f"/v1/tickets/{self._id}/clocks")["clocks"]
             return next((one for one in clocks if one["clock"] == "first_response" and one["breached"]), None)
 
         until("the breach on the clock", breached)

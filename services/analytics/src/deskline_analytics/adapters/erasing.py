@@ -17,7 +17,7 @@ SWEEP_SECONDS: Final = 1.0
 
 
 def forget_while_serving(database: Database) -> Run:
-    """A loop that blanks the subjects of erased persons' tickets; keys come without an event."""
+    """A loop that blanks what rows hold of erased persons; keys come without an event."""
 
     def sweep() -> int:
         with database.transaction() as connection:
@@ -35,7 +35,7 @@ def forget_while_serving(database: Database) -> Run:
             else:
                 beat.progress()
                 if forgotten:
-                    log.info("subjects of erased persons blanked", tickets=forgotten)
+                    log.info("rows of erased persons blanked", rows=forgotten)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), SWEEP_SECONDS)
 

@@ -80,7 +80,7 @@ class HttpOwners:
             call.method,
             client.base_url.copy_with(raw_path=target),
             headers=dict(call.headers),
-            content=call.body if call.method == "POST" else None,
+            content=None if call.method == "GET" else call.body,
         ) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():

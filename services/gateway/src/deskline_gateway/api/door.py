@@ -1,12 +1,9 @@
 """One request through the door: who it is, whether they may, what is passed on, what comes back."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -14,30 +11,30 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from deskline_chassis.http import Problem
-from deskline_chassis.identity import HEADER, Identity, sign
-from deskline_chassis.telemetry import traceparent_to_callee
-from deskline_gateway.adapters.token_cache import TokenCache, TokensAwayError
 from deskline_gateway.api import problems
-from deskline_gateway.domain.headers import HeaderRefusedError, inward, is_query, outward
+from deskline_gateway.api.admission import Admission
+from deskline_gateway.api.asking import Asking, passed_on
+from deskline_gateway.api.live_views import LiveViews
+from deskline_gateway.domain.headers import OF_FORMS, HeaderRefusedError, inward, is_query
 from deskline_gateway.domain.rules import ParameterRefusedError, Rule
-from deskline_gateway.domain.tokens import presented
 from deskline_gateway.figures import REQUESTS
-from deskline_gateway.ports import Answer, Call, OwnerAwayError, Owners
+from deskline_gateway.ports import OwnerAwayError
 
 log = structlog.get_logger(__name__)
 
 BODY_SECONDS: Final = 10.0
 
-_PROBLEM: Final = "application/problem+json"
-
 
 @dataclass(slots=True)
 class Door:
-    """Lets requests through by their rule; `in_flight` is how many at once, more are shed."""
+    """Lets requests through by their rule; `in_flight` is how many at once, more are shed.
 
-    tokens: TokenCache
-    owners: Owners
-    private_key: str
+    An open live view takes no place here: it has limits of its own.
+    """
+
+    admission: Admission
+    asking: Asking
+    live_views: LiveViews
     in_flight: int
     body_seconds: float = BODY_SECONDS
     _inside: int = field(default=0, init=False)
@@ -54,44 +51,21 @@ class Door:
         return response
 
     async def _pass_on(self, rule: Rule, request: Request) -> Response:
-        identity = await self._identify(request)
-        if not rule.allows(identity.roles):
-            raise problems.role_refused(rule)
-        call = Call(
-            rule.method,
-            _path(rule, request),
-            _query(request),
-            self._headers(rule, request, identity),
-            await self._body(request) if rule.command else b"",
-        )
+        admitted = await self.admission.admit(rule, request)
+        path, query, headers = _path(rule, request), _query(request), _headers(rule, request)
         try:
-            answer = await self.owners.ask(rule.owner, call)
-        except OwnerAwayError as away:
-            log.warning("owner away", owner=rule.owner, maybe_done=away.maybe_done, exc_info=away)
-            unknown = rule.command and away.maybe_done
-            raise (problems.outcome_unknown if unknown else problems.owner_away)(rule) from None
-        return _response(rule, answer)
-
-    async def _identify(self, request: Request) -> Identity:
-        try:
-            token = await self.tokens.believe(
-                presented(request.headers.getlist("authorization")), datetime.now(UTC)
+            if rule.watches is not None:
+                return await self.live_views.open(rule, path, request, admitted)
+            body = await self._body(request) if rule.has_body else b""
+            answer = await self.asking.ask(
+                rule.owner, admitted.identity, rule.method, path, query=query, headers=headers, body=body
             )
-        except TokensAwayError as away:
-            log.warning("tokens away", exc_info=away)
-            raise problems.tokens_away() from None
-        if token is None:
-            raise problems.token_refused()
-        return Identity(token.actor_id, token.roles, token.scope)
-
-    def _headers(self, rule: Rule, request: Request, identity: Identity) -> dict[str, str]:
-        try:
-            passed = inward(request.headers.items())
-        except HeaderRefusedError as refused:
-            raise problems.invalid_header(refused.name, refused.reason) from None
-        passed[HEADER] = sign(self.private_key, identity, rule.owner, datetime.now(UTC))
-        traceparent = traceparent_to_callee()
-        return passed if traceparent is None else passed | {"traceparent": traceparent}
+        except OwnerAwayError as away:
+            log.warning("owner away", owner=away.owner, maybe_done=away.maybe_done, exc_info=away)
+            if rule.changes and away.maybe_done:
+                raise problems.outcome_unknown(rule) from None
+            raise problems.owner_away(away.owner) from None
+        return passed_on(rule.owner, answer)
 
     async def _body(self, request: Request) -> bytes:
         try:
@@ -111,6 +85,13 @@ class Door:
             self._inside -= 1
 
 
+def _headers(rule: Rule, request: Request) -> dict[str, str]:
+    try:
+        return inward(request.headers.items(), OF_FORMS if rule.public else ())
+    except HeaderRefusedError as refused:
+        raise problems.invalid_header(refused.name, refused.reason) from None
+
+
 def _path(rule: Rule, request: Request) -> str:
     try:
         return rule.path_for(request.path_params)
@@ -123,28 +104,3 @@ def _query(request: Request) -> bytes:
     if not is_query(query):
         raise problems.invalid_query()
     return query
-
-
-def _response(rule: Rule, answer: Answer) -> Response:
-    headers = outward(answer.headers)
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("owner failed", owner=rule.owner, status=answer.status)
-        raise problems.owner_failed(rule.owner, answer.status, [headers.get("retry-after", "")])
-    # A 401 is about the identity that we signed: to the caller it would look like a bad token.
-    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES or _is_problem(answer, headers):
-        return Response(answer.body, answer.status, headers)
-    log.error("owner gave an answer that can't be passed on", owner=rule.owner, status=answer.status)
-    raise problems.owner_unreadable(rule.owner)
-
-
-def _is_problem(answer: Answer, headers: dict[str, str]) -> bool:
-    """Whether the owner refused the caller, in the one shape that refusals have."""
-    refused = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    if not refused or answer.status == HTTPStatus.UNAUTHORIZED:
-        return False
-    if not headers.get("content-type", "").startswith(_PROBLEM):
-        return False
-    try:
-        return isinstance(json.loads(answer.body), dict)
-    except ValueError:
-        return False

@@ -10,12 +10,18 @@ from deskline_chassis.http import create_app
 from deskline_chassis.runtime import Runtime
 from deskline_gateway.api.describing import describe
 from deskline_gateway.api.outward import Outward
-from deskline_gateway.domain.rules import RULES, Rule
+from deskline_gateway.api.problems import Refusal, on_refusal
+from deskline_gateway.domain.rules import Rule
+from deskline_gateway.domain.table import RULES
 
 PassOn = Callable[[Rule, Request], Awaitable[Response]]
 """What does the work behind each route."""
 
 VERSION: Final = "1"
+
+# Under it lies the one route that strangers send bodies to; no other route under it takes any.
+_FORMS: Final = "/v1/lines/"
+FORM_BYTES: Final = 128 * 1024
 
 # What the chassis adds to every service; the door has no rule for them, since nobody acts in them.
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -29,7 +35,10 @@ class UnruledRouteError(Exception):
 
 def create_gateway(runtime: Runtime, pass_on: PassOn) -> FastAPI:
     """The door's application; raises UnruledRouteError."""
-    app = create_app("Deskline gateway", VERSION, runtime, trust_traceparent=False)
+    app = create_app(
+        "Deskline gateway", VERSION, runtime, body_limits={_FORMS: FORM_BYTES}, trust_traceparent=False
+    )
+    app.add_exception_handler(Refusal, on_refusal)
     for rule in RULES:
         app.add_api_route(
             rule.path, _endpoint(rule, pass_on), methods=[rule.method], name=rule.name, **describe(rule)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from typing import Final
 
 INWARD: Final = ("if-match", "idempotency-key", "accept-language", "content-type")
+OF_FORMS: Final = ("origin",)
+"""What the owner of a web form is told besides: which site's page sent it."""
 OUTWARD: Final = ("etag", "retry-after", "location", "content-type", "content-language", "cache-control")
 
 MAX_VALUE_CHARS: Final = 1024
@@ -26,12 +28,12 @@ class HeaderRefusedError(Exception):
         self.reason = reason
 
 
-def inward(received: Iterable[tuple[str, str]]) -> dict[str, str]:
+def inward(received: Iterable[tuple[str, str]], also: tuple[str, ...] = ()) -> dict[str, str]:
     """What of a caller's headers the owner gets; raises HeaderRefusedError."""
     passed: dict[str, str] = {}
     for name, value in received:
         key = name.lower()
-        if key not in INWARD:
+        if key not in INWARD and key not in also:
             continue
         if key in passed:
             raise HeaderRefusedError(key, "came more than once")

@@ -1,31 +1,24 @@
-"""The table of rules, as data: which routes there are, who owns them, and who may take them."""
+"""What a rule of the door is: a route, who owns it, who may take it, and what it asks for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 from urllib.parse import quote
 from uuid import UUID
 
 Role = Literal["operator", "lead", "admin", "analyst", "system"]
-Owner = Literal["tickets", "analytics"]
-Method = Literal["GET", "POST"]
+Owner = Literal["intake", "tickets", "routing", "sla", "notify", "analytics"]
+Method = Literal["GET", "POST", "PUT"]
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 OWNERS: Final[tuple[Owner, ...]] = get_args(Owner)
-
-# Nobody but operators and leads acts on a ticket: tickets' own table of transitions says the same.
-_ACT: Final[frozenset[Role]] = frozenset({"operator", "lead"})
-# A card holds a customer's words, and an analyst needs none. No route is for another company system yet:
-# those read the topics.
-_SUPPORT: Final[frozenset[Role]] = frozenset({"operator", "lead", "admin"})
-# analytics itself leaves out of its answers what an analyst should not see.
-_READ_MODELS: Final[frozenset[Role]] = _SUPPORT | {"analyst"}
 
 # Stricter than UUID() and int(), which also take braces, signs, spaces and digits of other scripts.
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
+_WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class ParameterRefusedError(Exception):
@@ -39,20 +32,34 @@ class ParameterRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One route: without its row here it does not exist."""
+    """One route: without its row in the table it does not exist.
+
+    `changes`: a lost answer leaves the outcome unknown. `keyed`: the owner wants an Idempotency-Key.
+    `version`: whether the owner wants If-Match always, or where the thing exists already. `public`:
+    anybody may take it, without a token. `watches`: the owner's query that must be allowed before and
+    while a live stream is told.
+    """
 
     name: str
     method: Method
     path: str
     owner: Owner
     roles: frozenset[Role]
-    command: bool = False
-    needs_version: bool = False
+    changes: bool = False
+    keyed: bool = False
+    version: Literal["always", "where_it_exists"] | None = None
+    public: bool = False
+    watches: str | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names in the path's template."""
         return tuple(_PARAMETER.findall(self.path))
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the caller sends something."""
+        return self.method != "GET"
 
     def allows(self, roles: frozenset[str]) -> bool:
         """Whether one of these roles may take the route."""
@@ -61,45 +68,36 @@ class Rule:
     def path_for(self, given: Mapping[str, str]) -> str:
         """The owner's path, made anew from checked values; raises ParameterRefusedError."""
         checked = {name: quote(_checked(name, given[name]), safe="") for name in self.parameters}
-        return self.path.format_map(checked)
+        return (self.watches or self.path).format_map(checked)
+
+    def fits(self, path: str) -> bool:
+        """Whether a request's path is of this route, whatever stands in its places."""
+        parts, wanted = path.split("/"), self.path.split("/")
+        return len(parts) == len(wanted) and all(
+            there == here or (here.startswith("{") and there != "")
+            for there, here in zip(parts, wanted, strict=True)
+        )
 
 
-RULES: Final[tuple[Rule, ...]] = (
-    Rule("list_tickets", "GET", "/v1/tickets", "analytics", _READ_MODELS),
-    Rule("find_ticket_by_number", "GET", "/v1/tickets/by-number/{number}", "analytics", _READ_MODELS),
-    Rule("read_ticket", "GET", "/v1/tickets/{ticket_id}", "tickets", _SUPPORT),
-    Rule("read_history", "GET", "/v1/tickets/{ticket_id}/history", "tickets", _SUPPORT),
-    Rule("read_timeline", "GET", "/v1/tickets/{ticket_id}/timeline", "analytics", _READ_MODELS),
-    Rule("reply", "POST", "/v1/tickets/{ticket_id}/replies", "tickets", _ACT, command=True),
-    Rule("add_note", "POST", "/v1/tickets/{ticket_id}/notes", "tickets", _ACT, command=True),
-    Rule(
-        "change_stage",
-        "POST",
-        "/v1/tickets/{ticket_id}/stage",
-        "tickets",
-        _ACT,
-        command=True,
-        needs_version=True,
-    ),
-    Rule(
-        "change_priority",
-        "POST",
-        "/v1/tickets/{ticket_id}/priority",
-        "tickets",
-        _ACT,
-        command=True,
-        needs_version=True,
-    ),
-    Rule("list_set_aside", "GET", "/v1/lines/{line_id}/set-aside", "tickets", _SUPPORT),
-    Rule("report_daily_flow", "GET", "/v1/reports/daily-flow", "analytics", _READ_MODELS),
-)
+def _is(pattern: re.Pattern[str], wanted: str) -> Callable[[str, str], str]:
+    def check(name: str, text: str) -> str:
+        if pattern.fullmatch(text) is None:
+            raise ParameterRefusedError(name, wanted)
+        return text
+
+    return check
+
+
+_is_uuid: Final = _is(_UUID, "a UUID")
+
+# Every other place in a path holds an id.
+_CHECKS: Final[Mapping[str, Callable[[str, str], str]]] = {
+    "number": _is(_NUMBER, "a positive whole number"),
+    "kind": _is(_WORD, "a word of a-z, 0-9 and underscore"),
+    "language": _is(re.compile("ru|en"), "ru or en"),
+}
 
 
 def _checked(name: str, text: str) -> str:
-    if name == "number":
-        if _NUMBER.fullmatch(text) is None:
-            raise ParameterRefusedError(name, "a positive whole number")
-        return text
-    if _UUID.fullmatch(text) is None:
-        raise ParameterRefusedError(name, "a UUID")
-    return str(UUID(text))
+    check = _CHECKS.get(name)
+    return str(UUID(_is_uuid(name, text))) if check is None else check(name, text)

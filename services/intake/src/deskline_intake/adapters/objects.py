@@ -1,10 +1,11 @@
 """The object store: a local folder, S3 or Google Cloud Storage, by its address."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import obstore
 from obstore.exceptions import BaseError
@@ -33,9 +34,9 @@ class ObjectKeeper:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    def put(self, content: bytes | Path) -> StoredObject:
-        """Keep a content; raises `ERRORS`."""
-        key = f"{PREFIX}/{uuid7()}"
+    def put(self, raw_id: UUID, content: bytes | Path) -> StoredObject:
+        """Keep a content of a message, beside its others, so that all are found again; raises `ERRORS`."""
+        key = f"{PREFIX}/{raw_id}/{uuid7()}"
         digest, size = _measure(content)
         # Two parts at a time, or a large file would be held in memory whole.
         obstore.put(self._store, key, content, chunk_size=_PART, max_concurrency=2)
@@ -48,7 +49,12 @@ class ObjectKeeper:
             if keys:
                 yield keys
 
-    def remove(self, keys: list[str]) -> None:
+    def of_message(self, raw_id: UUID) -> list[str]:
+        """Keys of whatever was written for a message, announced or not."""
+        pages = obstore.list(self._store, prefix=f"{PREFIX}/{raw_id}")
+        return [found["path"] for page in pages for found in page]
+
+    def remove(self, keys: Sequence[str]) -> None:
         """Remove objects; one that is gone already is no error."""
         for key in keys:
             try:

@@ -1,11 +1,11 @@
-"""Raw mail in PostgreSQL: stored before it is acknowledged, then taken lane by lane."""
+"""Raw messages in PostgreSQL: stored before they are acknowledged, then taken lane by lane."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
 from deskline_chassis.postgres import Conn, Database, Row, is_surroundings
-from deskline_intake.ports import AcceptedMail, MailLine, Outcome, StoredMail
+from deskline_intake.ports import AcceptedMail, Outcome, StoredLine, StoredMail
 
 LEASE_SECONDS: Final = 6
 CAREFUL_TRIES: Final = 3
@@ -15,6 +15,13 @@ CHUNK: Final = 1024 * 1024
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _NULL: Final = b"\xff\xff\xff\xff"
 _TRAILER: Final = b"\xff\xff"
+
+STORED: Final = (
+    "r.raw_id, r.lane, r.arrival, l.line_id, l.name, l.channel, l.address, l.language,"
+    " l.disabled_at IS NOT NULL, r.heavy, r.size, r.envelope_from, r.reply_token, r.received_at,"
+    " r.traceparent"
+)
+"""Columns of a stored message, of raw_messages r and lines l."""
 
 Unit = Sequence[AcceptedMail]
 """What one DATA brought: a mail for one or more lines, stored whole or not at all."""
@@ -27,7 +34,7 @@ def store_units(database: Database, units: Sequence[Unit]) -> list[Exception | N
     """
     try:
         with database.transaction() as connection:
-            _insert(connection, [mail for unit in units for mail in unit])
+            insert_mails(connection, [mail for unit in units for mail in unit])
     except Exception as error:  # noqa: BLE001 -- told to the door, which refuses the mail
         if len(units) == 1 or is_surroundings(error):
             return [error] * len(units)
@@ -35,7 +42,7 @@ def store_units(database: Database, units: Sequence[Unit]) -> list[Exception | N
     return [None] * len(units)
 
 
-def _insert(connection: Conn, mails: Sequence[AcceptedMail]) -> None:
+def insert_mails(connection: Conn, mails: Sequence[AcceptedMail]) -> None:
     """By COPY, piece by piece: as a parameter a large mail would be in memory a second time."""
     statement = (
         "COPY raw_messages (raw_id, line_id, lane, heavy, envelope_from, reply_token, traceparent, size, raw)"
@@ -117,22 +124,21 @@ def free_lanes(connection: Conn, holder: UUID, lanes: Sequence[int], *, blameles
 def next_mails(connection: Conn, lanes: dict[int, bool], limit: int) -> list[StoredMail]:
     """The oldest unread mails of these lanes, in the order of their arrival, without their bytes."""
     rows = connection.execute(
-        "SELECT r.raw_id, r.lane, r.arrival, l.line_id, l.name, l.address, l.language,"
-        " l.disabled_at IS NOT NULL, r.heavy, r.size, r.envelope_from, r.reply_token, r.received_at,"
-        " r.traceparent FROM raw_messages r JOIN lines l USING (line_id)"
+        f"SELECT {STORED} FROM raw_messages r JOIN lines l USING (line_id)"
         " WHERE r.state = 'received' AND r.lane = ANY(%s) ORDER BY r.arrival LIMIT %s",
         (list(lanes), limit),
     ).fetchall()
-    return [_stored(row, careful=lanes[row[1]]) for row in rows]
+    return [stored_mail(row, careful=lanes[row[1]]) for row in rows]
 
 
-def _stored(row: Row, *, careful: bool) -> StoredMail:
+def stored_mail(row: Row, *, careful: bool) -> StoredMail:
+    """A row of the columns `STORED`."""
     raw_id, lane, arrival, *line, heavy, size, sender, token, received_at, traceparent = row
     return StoredMail(
         raw_id=raw_id,
         lane=lane,
         arrival=arrival,
-        line=MailLine(*line),
+        line=StoredLine(*line),
         heavy=heavy,
         size=size,
         envelope_from=sender,
@@ -144,9 +150,11 @@ def _stored(row: Row, *, careful: bool) -> StoredMail:
 
 
 def read_raw(connection: Conn, raw_ids: Sequence[UUID]) -> dict[UUID, bytes]:
-    """The bytes of mails."""
+    """The bytes of messages; not of those that were erased."""
     rows = connection.execute(
-        "SELECT raw_id, raw FROM raw_messages WHERE raw_id = ANY(%s)", (list(raw_ids),), binary=True
+        "SELECT raw_id, raw FROM raw_messages WHERE raw_id = ANY(%s) AND raw IS NOT NULL",
+        (list(raw_ids),),
+        binary=True,
     ).fetchall()
     return dict(rows)
 
@@ -156,7 +164,8 @@ def read_raw_in_chunks(database: Database, raw_id: UUID, size: int) -> Iterator[
     for start in range(0, size, CHUNK):
         with database.transaction() as connection:
             row = connection.execute(
-                "SELECT substring(raw FROM %s FOR %s) FROM raw_messages WHERE raw_id = %s",
+                "SELECT substring(raw FROM %s FOR %s) FROM raw_messages"
+                " WHERE raw_id = %s AND raw IS NOT NULL",
                 (start + 1, CHUNK, raw_id),
                 binary=True,
             ).fetchone()
@@ -187,6 +196,18 @@ def mark_read(connection: Conn, outcomes: Sequence[Outcome]) -> None:
             [o.source_key for o in outcomes],
             [o.duplicate_of for o in outcomes],
         ),
+    )
+    repeated = [o.raw_id for o in outcomes if o.erased]
+    if repeated:
+        forget_raw(connection, repeated)
+
+
+def forget_raw(connection: Conn, raw_ids: Sequence[UUID]) -> None:
+    """Messages of somebody who was erased: what they held is gone, that they came stays known."""
+    connection.execute(
+        "UPDATE raw_messages SET raw = NULL, envelope_from = NULL, reply_token = NULL,"
+        " erased_at = clock_timestamp() WHERE raw_id = ANY(%s) AND erased_at IS NULL",
+        (list(raw_ids),),
     )
 
 

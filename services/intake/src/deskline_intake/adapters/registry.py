@@ -9,7 +9,8 @@ from deskline_intake.parser import Identity
 from deskline_intake.ports import Company, Person, Source
 
 _SOURCE = (
-    "SELECT s.line_id, s.source_key, s.base_key, encode(s.message_id_hash, 'hex'), s.raw_id, r.received_at"
+    "SELECT s.line_id, s.source_key, s.base_key, encode(s.message_id_hash, 'hex'), s.raw_id, r.received_at,"
+    " r.erased_at IS NOT NULL"
     " FROM sources s JOIN raw_messages r USING (raw_id) WHERE s.line_id = wanted.line_id"
 )
 
@@ -34,7 +35,8 @@ class PostgresRegistry:
     def people(self, connection: Conn, addresses: Collection[str]) -> dict[str, list[Person]]:
         rows = connection.execute(
             "SELECT i.address, i.line_id, i.identity_id, c.contact_id, c.company_id,"
-            " coalesce(c.tier, o.tier), c.locale FROM identities i JOIN contacts c USING (contact_id)"
+            " coalesce(c.tier, o.tier), c.locale, c.verified"
+            " FROM identities i JOIN contacts c USING (contact_id)"
             " LEFT JOIN companies o USING (company_id)"
             " JOIN person_keys k ON k.subject = c.contact_id AND k.erased_at IS NULL"
             " WHERE i.address = ANY(%s) ORDER BY i.identity_id",
@@ -69,15 +71,17 @@ class PostgresRegistry:
         self, connection: Conn, contacts: Sequence[Person], identities: Sequence[tuple[str | None, Person]]
     ) -> None:
         connection.execute(
-            "INSERT INTO contacts (contact_id, company_id, locale)"
-            " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[])",
+            "INSERT INTO contacts (contact_id, company_id, locale, verified)"
+            " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::boolean[])",
             (
                 [c.contact_id for c in contacts],
                 [c.company_id for c in contacts],
                 [c.locale for c in contacts],
+                [c.verified for c in contacts],
             ),
         )
-        # Only the identity of somebody who was erased can be there: it becomes the new contact's.
+        # An erasure nulls the address too; should an identity of somebody erased still have it, it becomes
+        # the new contact's.
         connection.execute(
             "INSERT INTO identities (identity_id, line_id, address, contact_id)"
             " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::uuid[])"
@@ -89,6 +93,14 @@ class PostgresRegistry:
                 [address for address, _ in identities],
                 [person.contact_id for _, person in identities],
             ),
+        )
+
+    def verify_people(self, connection: Conn, people: Sequence[Person]) -> None:
+        connection.execute(
+            "UPDATE contacts c SET verified = true, company_id = v.company_id"
+            " FROM unnest(%s::uuid[], %s::uuid[]) AS v (contact_id, company_id)"
+            " WHERE c.contact_id = v.contact_id",
+            ([p.contact_id for p in people], [p.company_id for p in people]),
         )
 
     def save_sources(self, connection: Conn, sources: Sequence[Source]) -> None:

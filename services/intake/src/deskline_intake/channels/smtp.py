@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,15 +20,14 @@ from deskline_chassis.runtime import Beat, FatalLoopError
 from deskline_chassis.settings import WRONG_SETTINGS
 from deskline_chassis.telemetry import in_span, set_attributes, start_root, traceparent_of
 from deskline_intake import figures
-from deskline_intake.adapters.lines import find_line
+from deskline_intake.adapters.lines import find_mail_line
 from deskline_intake.adapters.raw_messages import Unit, store_units
 from deskline_intake.channels.group_commit import GroupCommit
 from deskline_intake.channels.smtp_session import Content, Envelope, InFlight, MailSession
-from deskline_intake.domain.addresses import normalise_address, parse_mailboxes, split_plus_address
-from deskline_intake.domain.headers import raw_text, read_headers
+from deskline_intake.domain.addresses import normalise_address, split_plus_address
+from deskline_intake.domain.senders import author_of, lane_of
 from deskline_intake.messages import reply_token
-from deskline_intake.parser import LIMITS
-from deskline_intake.ports import LANES, AcceptedMail, MailLine
+from deskline_intake.ports import AcceptedMail, StoredLine
 from deskline_intake.reading import Bell
 from deskline_intake.settings import IntakeSettings
 
@@ -46,7 +44,7 @@ _LATER: Final = "451 4.3.0 Not possible at the moment, try again later"
 
 @dataclass(slots=True)
 class _KnownLine:
-    line: MailLine
+    line: StoredLine
     asked_at: float
 
 
@@ -144,7 +142,7 @@ class SmtpDoor:
         log.warning("a mail command failed", cause=type(error).__name__)
         return _LATER
 
-    async def _line(self, address: str) -> MailLine | None:
+    async def _line(self, address: str) -> StoredLine | None:
         known = self._lines.get(address)
         if known is not None and time.monotonic() - known.asked_at < LINE_SECONDS:
             return known.line
@@ -157,9 +155,9 @@ class SmtpDoor:
             self._lines[address] = _KnownLine(line, time.monotonic())
         return line
 
-    def _find(self, address: str) -> MailLine | None:
+    def _find(self, address: str) -> StoredLine | None:
         with self._database.transaction() as connection:
-            return find_line(connection, address)
+            return find_mail_line(connection, address)
 
     async def take(self, envelope: Envelope, content: Content) -> str:
         """Store a mail for its lines, all or none; 250 is said after the commit and never before."""
@@ -198,7 +196,7 @@ class _Session(MailSession):
 
 def _unit(envelope: MailEnvelope, pieces: list[bytes], traceparent: str | None) -> list[AcceptedMail]:
     sender = _plain(envelope.mail_from)
-    author = _author(pieces[0]) or sender
+    author = author_of(pieces[0]) or sender
     size = sum(len(piece) for piece in pieces)
     heavy = size > HEAVY_BYTES or sum(piece.count(b"\n--") for piece in pieces) > HEAVY_PARTS
     return [
@@ -215,20 +213,6 @@ def _unit(envelope: MailEnvelope, pieces: list[bytes], traceparent: str | None) 
         )
         for line_id, token in envelope.lines.items()
     ]
-
-
-def lane_of(line_id: UUID, author: str | None) -> int:
-    """Equal for all messages of one sender on one line."""
-    digest = blake2b(f"{line_id}/{author or ''}".encode("utf-8", "replace"), digest_size=2)
-    return int.from_bytes(digest.digest(), "big") % LANES
-
-
-def _author(head: bytes) -> str | None:
-    """Who wrote, read as the parser reads it."""
-    if b"\n" not in head:
-        head = head.replace(b"\r", b"\n")
-    boxes = parse_mailboxes(raw_text(read_headers(head, 0, LIMITS).first("from")), 1)
-    return boxes[0].address if boxes else None
 
 
 def _plain(address: str | None) -> str | None:

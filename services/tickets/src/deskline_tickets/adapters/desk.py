@@ -7,11 +7,24 @@ from uuid import UUID
 
 from deskline_chassis.event_log import EventLog, SequenceTakenError
 from deskline_chassis.postgres import Conn, Database
+from deskline_tickets.adapters.directory import find_queue, find_serving, find_viewer
 from deskline_tickets.adapters.idempotency import find_answer, keep_answer
 from deskline_tickets.adapters.lookups import erased_among, find_rows, take_numbers, write_arrivals
 from deskline_tickets.adapters.ticket_store import Held, TicketStore
+from deskline_tickets.domain.rights import Viewer
 from deskline_tickets.domain.ticket import Ticket
-from deskline_tickets.ports import Answer, Arrival, Arrived, Asked, Change, Found, Wanted
+from deskline_tickets.ports import (
+    Answer,
+    Arrival,
+    Arrived,
+    Asked,
+    Assignment,
+    Caller,
+    Change,
+    Found,
+    QueueKnown,
+    Wanted,
+)
 from deskline_tickets.projections import project
 
 AfterCommit = list[Callable[[], None]]
@@ -50,6 +63,15 @@ class PostgresDesk:
 
     def erased_among(self, persons: Collection[UUID]) -> frozenset[UUID]:
         return erased_among(self._connection, persons)
+
+    def viewer(self, caller: Caller) -> Viewer:
+        return find_viewer(self._connection, caller)
+
+    def queue(self, queue_id: UUID) -> QueueKnown | None:
+        return find_queue(self._connection, queue_id)
+
+    def serving(self, assignments: Collection[Assignment]) -> frozenset[Assignment]:
+        return find_serving(self._connection, assignments)
 
     def take_numbers(self, count: int) -> list[int]:
         return take_numbers(self._connection, count)

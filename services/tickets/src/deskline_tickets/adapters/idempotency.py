@@ -17,7 +17,7 @@ def find_answer(connection: Conn, asked: Asked) -> Answer | None:
     """What this command was answered; raises KeyReused where the key came with another body or path."""
     row = connection.execute(
         "SELECT action, body_hash, status, answer FROM idempotency_keys WHERE actor_id = %s AND key = %s",
-        (asked.actor_id, asked.key),
+        (asked.caller.actor_id, asked.key),
     ).fetchone()
     if row is None:
         return None
@@ -38,7 +38,7 @@ def keep_answer(connection: Conn, asked: Asked, answer: Answer, now: datetime) -
         "INSERT INTO idempotency_keys (actor_id, key, action, body_hash, status, answer, created_at)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s)",
         (
-            asked.actor_id,
+            asked.caller.actor_id,
             asked.key,
             asked.action,
             asked.body_hash,

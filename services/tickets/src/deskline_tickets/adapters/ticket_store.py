@@ -20,7 +20,7 @@ from deskline_tickets.ports import Change
 
 SNAPSHOT_EVERY: Final = 50
 # Raised with every change of Ticket or of evolve: older snapshots are then passed over.
-SNAPSHOT_FORMAT: Final = 1
+SNAPSHOT_FORMAT: Final = 2
 CACHED_TICKETS: Final = 2_000
 
 _STATE: Final = TypeAdapter(Ticket)

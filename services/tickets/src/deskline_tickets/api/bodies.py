@@ -8,7 +8,7 @@ from fastapi import Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from deskline_chassis.http import Problem
-from deskline_events.facts import Code, Priority
+from deskline_events.facts import Code, Level, Priority
 from deskline_events.tickets import Stage
 from deskline_tickets.api.refusals import speaks_russian
 
@@ -58,6 +58,30 @@ class StageBody(Body):
 
 class PriorityBody(Body):
     priority: Priority
+
+
+class OfferBody(Body):
+    offer_id: UUID
+
+
+class DeclineBody(OfferBody):
+    reason: Code | None = None
+
+
+class EmptyBody(Body):
+    pass
+
+
+class QueueBody(Body):
+    queue_id: UUID
+
+
+class EscalateBody(Body):
+    level: Level
+    note: Text | None = None
+    tried: Text | None = None
+    reproduce: Text | None = None
+    affected: Text | None = None
 
 
 class HistoryQuery(Body):

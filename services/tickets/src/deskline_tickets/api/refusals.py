@@ -15,6 +15,8 @@ STATUSES: Final[dict[str, int]] = {
     "person_erased": 409,
     "not_permitted": 403,
     "text_too_long": 413,
+    "offer_gone": 409,
+    "queue_unknown": 422,
     "not_then": 404,
     "key_reused": 422,
 }
@@ -29,6 +31,8 @@ TITLES: Final[dict[str, tuple[str, str]]] = {
     "person_erased": ("The person was erased", "Данные человека удалены"),
     "not_permitted": ("Not permitted", "Нет прав"),
     "text_too_long": ("The text is too long", "Текст слишком длинный"),
+    "offer_gone": ("The offer is no longer open", "Предложение уже не действует"),
+    "queue_unknown": ("There is no such queue", "Такой очереди нет"),
     "not_then": ("The ticket was not so then", "Такого состояния не было"),
     "key_reused": ("The Idempotency-Key was used before", "Ключ идемпотентности уже использован"),
 }

@@ -1,6 +1,7 @@
 """The routes: HTTP becomes a command or a query, what comes back becomes HTTP; nothing is decided here."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -15,12 +16,29 @@ from deskline_chassis.personal_data import MissingKeyError
 from deskline_chassis.postgres import Database
 from deskline_chassis.telemetry import traceparent_of_current
 from deskline_tickets import queries
-from deskline_tickets.answers import Card, History, Moved, Noted, Prioritised, Replied, SetAsidePage
+from deskline_tickets.answers import (
+    Accepted,
+    Card,
+    Declined,
+    History,
+    Levelled,
+    Moved,
+    Noted,
+    Prioritised,
+    Replied,
+    Requeued,
+    SetAsidePage,
+)
 from deskline_tickets.api.bodies import (
+    DeclineBody,
+    EmptyBody,
+    EscalateBody,
     HistoryQuery,
     NoteBody,
+    OfferBody,
     PageQuery,
     PriorityBody,
+    QueueBody,
     ReplyBody,
     StageBody,
     expected_version,
@@ -28,11 +46,14 @@ from deskline_tickets.api.bodies import (
     no_query,
 )
 from deskline_tickets.api.refusals import busy_problem, command_problem, etag, refusal_problem
+from deskline_tickets.domain.commands import HandOver
 from deskline_tickets.domain.ids import command_id_of
 from deskline_tickets.domain.refusals import NotPermitted, NotThen, TicketUnknown
-from deskline_tickets.handlers import commands
-from deskline_tickets.handlers.commands import CommandRefused
+from deskline_tickets.domain.rights import ALL
+from deskline_tickets.handlers import orders
+from deskline_tickets.handlers.commands import CommandRefused, Order, give
 from deskline_tickets.ports import Answer, Asked, OpenDesk
+from deskline_tickets.ports import Caller as Person
 
 READERS: Final = frozenset({"operator", "lead", "admin"})
 
@@ -53,6 +74,11 @@ def require_staff(
 Staff = Annotated[Identity, Depends(require_staff)]
 
 
+def person_of(identity: Identity) -> Person:
+    """Who asks, in the words of the handlers and queries."""
+    return Person(identity.actor_id, identity.roles, identity.scope)
+
+
 class Caller:
     """Who gives a command, under which key and on which path."""
 
@@ -65,8 +91,7 @@ class Caller:
         """The command as it will be known when it comes again."""
         command_id = command_id_of(self._staff.actor_id, self._key)
         return Asked(
-            actor_id=self._staff.actor_id,
-            roles=self._staff.roles,
+            caller=person_of(self._staff),
             key=self._key,
             action=self._action,
             body_hash=hashlib.sha256(body.model_dump_json().encode()).digest(),
@@ -75,6 +100,7 @@ class Caller:
 
 
 Calling = Annotated[Caller, Depends()]
+Give = Callable[[UUID, Caller, BaseModel, Order, Response], dict[str, Any]]
 
 
 def add_routes(app: FastAPI, database: Database, log: EventLog, open_desk: OpenDesk) -> None:
@@ -83,7 +109,16 @@ def add_routes(app: FastAPI, database: Database, log: EventLog, open_desk: OpenD
     app.add_exception_handler(MissingKeyError, _on_busy)
     app.add_exception_handler(CommandRefused, _on_refused)
     app.include_router(_reads(database, log))
-    app.include_router(_commands(open_desk))
+
+    def command(
+        ticket_id: UUID, caller: Caller, body: BaseModel, order: Order, response: Response
+    ) -> dict[str, Any]:
+        return _told(give(open_desk, caller.asked(body), ticket_id, order), response)
+
+    router = APIRouter(prefix="/v1/tickets/{ticket_id}", dependencies=[Depends(no_query)])
+    _add_conversation(router, command)
+    _add_assignment(router, command)
+    app.include_router(router)
 
 
 def _reads(database: Database, log: EventLog) -> APIRouter:
@@ -92,7 +127,7 @@ def _reads(database: Database, log: EventLog) -> APIRouter:
     @router.get("/tickets/{ticket_id}", dependencies=[Depends(no_query)])
     def read_card(ticket_id: UUID, staff: Staff, response: Response, language: Language = None) -> Card:
         with database.transaction() as connection:
-            found = queries.card(connection, log, ticket_id, staff.roles)
+            found = queries.card(connection, log, ticket_id, person_of(staff))
         if found is None:
             raise refusal_problem(TicketUnknown(), language)
         response.headers["ETag"] = etag(found.version)
@@ -103,12 +138,14 @@ def _reads(database: Database, log: EventLog) -> APIRouter:
     def read_history(
         ticket_id: UUID,
         asked: Annotated[HistoryQuery, Query()],
-        _staff: Staff,
+        staff: Staff,
         response: Response,
         language: Language = None,
     ) -> History:
         with database.transaction() as connection:
-            found = queries.history(connection, log, ticket_id, asked.version, asked.at)
+            found = queries.history(
+                connection, log, ticket_id, person_of(staff), version=asked.version, at=asked.at
+            )
         if found is None:
             raise refusal_problem(TicketUnknown() if asked.is_whole else NotThen(), language)
         _keep_private(response)
@@ -116,8 +153,16 @@ def _reads(database: Database, log: EventLog) -> APIRouter:
 
     @router.get("/lines/{line_id}/set-aside")
     def read_set_aside(
-        line_id: UUID, page: Annotated[PageQuery, Query()], _staff: Staff, response: Response
+        line_id: UUID,
+        page: Annotated[PageQuery, Query()],
+        staff: Staff,
+        response: Response,
+        language: Language = None,
     ) -> SetAsidePage:
+        # What made no ticket stands in no queue, so that no scope but this one reaches it.
+        if staff.scope != ALL:
+            refusal = NotPermitted("see what was set aside", (f"scope {ALL}",))
+            raise refusal_problem(refusal, language)
         try:
             with database.transaction() as connection:
                 found = queries.set_aside(connection, line_id, page.cursor, page.limit)
@@ -129,37 +174,64 @@ def _reads(database: Database, log: EventLog) -> APIRouter:
     return router
 
 
-def _commands(open_desk: OpenDesk) -> APIRouter:
-    router = APIRouter(prefix="/v1/tickets/{ticket_id}", dependencies=[Depends(no_query)])
-
+def _add_conversation(router: APIRouter, command: Give) -> None:
     @router.post("/replies", status_code=201)
     def reply(ticket_id: UUID, caller: Calling, body: ReplyBody, response: Response) -> Replied:
-        given = commands.Reply(reply_id=_new_id(), **body.model_dump())
-        answer = commands.reply_to_customer(open_desk, caller.asked(body), ticket_id, given)
-        return Replied.model_validate(_told(answer, response))
+        order = orders.Reply(reply_id=_new_id(), **body.model_dump())
+        return Replied.model_validate(command(ticket_id, caller, body, order, response))
 
     @router.post("/notes", status_code=201)
     def note(ticket_id: UUID, caller: Calling, body: NoteBody, response: Response) -> Noted:
-        given = commands.Note(note_id=_new_id(), text=body.text, mentions=tuple(body.mentions))
-        answer = commands.add_note(open_desk, caller.asked(body), ticket_id, given)
-        return Noted.model_validate(_told(answer, response))
+        order = orders.Note(note_id=_new_id(), text=body.text, mentions=tuple(body.mentions))
+        return Noted.model_validate(command(ticket_id, caller, body, order, response))
 
     @router.post("/stage")
     def stage(
         ticket_id: UUID, caller: Calling, expected: Expected, body: StageBody, response: Response
     ) -> Moved:
-        move = commands.StageMove(expected_version=expected, **body.model_dump())
-        answer = commands.change_stage(open_desk, caller.asked(body), ticket_id, move)
-        return Moved.model_validate(_told(answer, response))
+        order = orders.StageMove(expected_version=expected, **body.model_dump())
+        return Moved.model_validate(command(ticket_id, caller, body, order, response))
 
     @router.post("/priority")
     def priority(
         ticket_id: UUID, caller: Calling, expected: Expected, body: PriorityBody, response: Response
     ) -> Prioritised:
-        answer = commands.change_priority(open_desk, caller.asked(body), ticket_id, body.priority, expected)
-        return Prioritised.model_validate(_told(answer, response))
+        order = orders.NewPriority(priority=body.priority, expected_version=expected)
+        return Prioritised.model_validate(command(ticket_id, caller, body, order, response))
 
-    return router
+
+def _add_assignment(router: APIRouter, command: Give) -> None:
+    @router.post("/accept")
+    def accept(ticket_id: UUID, caller: Calling, body: OfferBody, response: Response) -> Accepted:
+        order = orders.Acceptance(offer_id=body.offer_id)
+        return Accepted.model_validate(command(ticket_id, caller, body, order, response))
+
+    @router.post("/decline")
+    def decline(ticket_id: UUID, caller: Calling, body: DeclineBody, response: Response) -> Declined:
+        order = orders.Decline(offer_id=body.offer_id, reason=body.reason)
+        return Declined.model_validate(command(ticket_id, caller, body, order, response))
+
+    @router.post("/unassign")
+    def unassign(
+        ticket_id: UUID, caller: Calling, expected: Expected, body: EmptyBody, response: Response
+    ) -> Moved:
+        order = orders.Unassignment(expected_version=expected)
+        return Moved.model_validate(command(ticket_id, caller, body, order, response))
+
+    @router.post("/queue")
+    def queue(
+        ticket_id: UUID, caller: Calling, expected: Expected, body: QueueBody, response: Response
+    ) -> Requeued:
+        order = orders.NewQueue(queue_id=body.queue_id, expected_version=expected)
+        return Requeued.model_validate(command(ticket_id, caller, body, order, response))
+
+    @router.post("/escalate")
+    def escalate(
+        ticket_id: UUID, caller: Calling, expected: Expected, body: EscalateBody, response: Response
+    ) -> Levelled:
+        told = HandOver(**body.model_dump(exclude={"level"}))
+        order = orders.Escalation(level=body.level, expected_version=expected, hand_over=told)
+        return Levelled.model_validate(command(ticket_id, caller, body, order, response))
 
 
 def _told(answer: Answer, response: Response) -> dict[str, Any]:

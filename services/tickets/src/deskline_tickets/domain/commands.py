@@ -6,7 +6,8 @@ from typing import Literal
 from uuid import UUID
 
 from deskline_events.facts import Customer, Line, Priority
-from deskline_events.tickets import Actor, CustomerMessage, Link, Stage
+from deskline_events.sla import ActionKind, ClockName
+from deskline_events.tickets import Actor, CustomerMessage, Link, Stage, WithdrawalReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +29,15 @@ class OpenTicket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddCustomerReply:
-    """A participant wrote again; that it belongs here, threading decided."""
+    """A participant wrote again; that it belongs here, threading decided.
+
+    `keeps_assignee`: where this reopens the ticket, its assignee still serves its queue.
+    """
 
     actor: Actor
     contact_id: UUID
     message: CustomerMessage
+    keeps_assignee: bool = True
     erased: bool = False
 
 
@@ -64,7 +69,7 @@ class ReplyToCustomer:
     """An operator answers, having read up to `seen_version`, and may move the ticket with it.
 
     `then_stage` is left undone where the customer wrote after `seen_version`: the operator has not
-    read it. `now` is the decision's moment.
+    read it. `now` is the decision's moment, `keeps_assignee` as in AddCustomerReply.
     """
 
     actor: Actor
@@ -76,6 +81,7 @@ class ReplyToCustomer:
     then_stage: Stage | None = None
     closing_reason: str | None = None
     until: datetime | None = None
+    keeps_assignee: bool = True
     erased: bool = False
 
 
@@ -95,7 +101,8 @@ class AddNote:
 class ChangeStage:
     """The ticket moves: take, wait, resolve, close, reopen and spam alike.
 
-    `expected_version` is None only where the system or a contact decides on the current state.
+    `expected_version` is None only where the system or a contact decides on the current state;
+    `keeps_assignee` as in AddCustomerReply.
     """
 
     actor: Actor
@@ -105,6 +112,7 @@ class ChangeStage:
     roles: frozenset[str] = frozenset()
     closing_reason: str | None = None
     until: datetime | None = None
+    keeps_assignee: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +125,150 @@ class ChangePriority:
     roles: frozenset[str] = frozenset()
 
 
-Command = (
-    OpenTicket
-    | AddCustomerReply
-    | AddAutomaticMessage
-    | SetMessageAside
-    | ReplyToCustomer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeQueue:
+    """A person puts the ticket into another queue; `known`: there is such a queue, and it is in use."""
+
+    actor: Actor
+    roles: frozenset[str]
+    queue_id: UUID
+    team_id: UUID | None
+    known: bool
+    expected_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptOffer:
+    """The operator to whom the ticket is offered takes it."""
+
+    actor: Actor
+    roles: frozenset[str]
+    offer_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclineOffer:
+    """The operator to whom the ticket is offered doesn't take it."""
+
+    actor: Actor
+    roles: frozenset[str]
+    offer_id: UUID
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnassignTicket:
+    """The assignee gives the ticket back, or somebody who leads the team takes it away."""
+
+    actor: Actor
+    roles: frozenset[str]
+    leads: bool
+    expected_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """What the next level is told: what was tried, how to reproduce it, who is affected."""
+
+    note: str | None = None
+    tried: str | None = None
+    reproduce: str | None = None
+    affected: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalateTicket:
+    """A person sends the ticket to another support level, up or back down."""
+
+    actor: Actor
+    roles: frozenset[str]
+    level: int
+    expected_version: int
+    hand_over: HandOver = HandOver()
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTicket:
+    """Routing chose the queue. Here and below `decision_id` is the `ce_id` of the event that decided."""
+
+    decision_id: UUID
+    queue_id: UUID
+    team_id: UUID | None
+    assignment_no: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferTicket:
+    """Routing chose an operator."""
+
+    decision_id: UUID
+    offer_id: UUID
+    operator_id: UUID
+    queue_id: UUID
+    until: datetime
+    assignment_no: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOffer:
+    """Routing takes its offer back."""
+
+    decision_id: UUID
+    offer_id: UUID
+    reason: WithdrawalReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndAssignment:
+    """Routing says that the assignee is lost to the ticket."""
+
+    decision_id: UUID
+    operator_id: UUID
+    assignment_no: int
+    reason: Literal["operator_left", "operator_lost"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeStep:
+    """A step of a service level fired with actions on the ticket."""
+
+    decision_id: UUID
+    clock: ClockName
+    cycle: int
+    step: str
+    generation: int
+    due_at: datetime
+    actions: tuple[ActionKind, ...]
+
+    @property
+    def key(self) -> str:
+        """What is done once."""
+        return f"{self.clock}/{self.cycle}/{self.step}/{self.generation}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordDelivery:
+    """notify tells what became of a reply."""
+
+    decision_id: UUID
+    reply_id: UUID
+    notification_id: UUID
+    state: Literal["sent", "failed"]
+    reason: str | None = None
+
+
+FromPerson = (
+    ReplyToCustomer
     | AddNote
     | ChangeStage
     | ChangePriority
+    | ChangeQueue
+    | AcceptOffer
+    | DeclineOffer
+    | UnassignTicket
+    | EscalateTicket
 )
+FromMessage = OpenTicket | AddCustomerReply | AddAutomaticMessage | SetMessageAside
+FromService = RouteTicket | OfferTicket | EndOffer | EndAssignment | TakeStep | RecordDelivery
+Command = FromPerson | FromMessage | FromService

@@ -120,6 +120,28 @@ class TextTooLong(Refusal):
         return {"limit": self.limit}
 
 
+class OfferGone(Refusal):
+    """The offer is not open any more, or never was."""
+
+    code = "offer_gone"
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__("This offer is no longer open; the ticket may be offered to you again.")
+        self.stage = stage
+
+    def details(self) -> dict[str, Detail]:
+        return {"stage": self.stage}
+
+
+class QueueUnknown(Refusal):
+    """There is no such queue, or it is not in use."""
+
+    code = "queue_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such queue in use; choose another.")
+
+
 class NotThen(Refusal):
     """The ticket was not there at that moment, or never at that version."""
 
@@ -151,6 +173,8 @@ RUSSIAN: Final[dict[str, str]] = {
     "ticket_ended": "Обращение завершено и этого не принимает; возможные переходы перечислены.",
     "person_erased": "Данные этого человека удалены: новый текст в обращение добавить нельзя.",
     "not_permitted": "У вас нет права на это действие.",
+    "offer_gone": "Предложение уже не действует: обращение могут предложить вам снова.",
+    "queue_unknown": "Такой действующей очереди нет: выберите другую.",
     "not_then": "В тот момент или в той версии такого обращения не было.",
     "key_reused": "Этот ключ идемпотентности уже использован для другой команды.",
     "text_too_long": "Текст слишком длинный: приложите остаток файлом.",

@@ -18,6 +18,9 @@ WAITING: Final[frozenset[Stage]] = frozenset({"waiting_customer", "waiting_third
 ENDS: Final[frozenset[Stage]] = frozenset({"merged", "spam", "abandoned"})
 """Stages that nothing leaves: a customer's message there opens another ticket."""
 
+OVER: Final[frozenset[Stage]] = ENDS | {"resolved", "closed"}
+"""Stages in which nobody works on the ticket: it is not routed, offered, unassigned or escalated there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Move:

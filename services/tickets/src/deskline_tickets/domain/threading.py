@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
+from deskline_events.facts import Channel
 from deskline_events.intake import MessageKind
 from deskline_events.tickets import Link
 from deskline_tickets.domain.ticket import Ticket
 from deskline_tickets.domain.tokens import (
     message_id_hash,
     ticket_number_in,
-    verify_own_message_id,
+    ticket_of_message_id,
     verify_reply_token,
 )
 
@@ -28,6 +29,7 @@ class Incoming:
     sender: UUID
     kind: MessageKind
     received_at: datetime
+    channel: Channel = "email"
     subject: str = ""
     reply_token: str | None = None
     references: str | None = None
@@ -88,11 +90,12 @@ def traces_in(message: Incoming, key: bytes, own_domains: Collection[str] | None
 
     `own_domains` (lower case) are those of our Message-IDs, None where the key alone decides.
     """
-    if message.kind == "own_loop":
+    # What is typed into a form proves nothing and continues nothing: it opens a ticket.
+    if message.kind == "own_loop" or message.channel == "form":
         return Traces()
     bounce = message.kind == "bounce"
     named = _message_ids(message.bounced if bounce else message.references)
-    verified = (verify_own_message_id(key, one, own_domains) for one in named)
+    verified = (ticket_of_message_id(key, one, own_domains) for one in named)
     return Traces(
         by_token=None if bounce else verify_reply_token(key, message.reply_token or ""),
         by_own_message_id=tuple(dict.fromkeys(ticket for ticket in verified if ticket is not None)),

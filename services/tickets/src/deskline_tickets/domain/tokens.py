@@ -1,4 +1,4 @@
-"""What our mails carry so that an answer finds its ticket: reply tokens, Message-IDs, numbers."""
+"""What our mails carry so that an answer finds its ticket: reply tokens, also in Message-IDs, and numbers."""
 
 import base64
 import binascii
@@ -11,8 +11,6 @@ from uuid import UUID
 
 # 80 bits, the least that RFC 2104 §5 advises: a local part has room for 64 characters in all.
 _TOKEN_TAG_BYTES: Final = 10
-_MESSAGE_TAG_BYTES: Final = 16
-_EVENT_BYTES: Final = 8
 _ID_BYTES: Final = 16
 _MOST_CHARACTERS: Final = 400
 
@@ -21,7 +19,7 @@ _NUMBER: Final = re.compile(r"\[#([1-9][0-9]{0,17})\]")
 
 def issue_reply_token(key: bytes, ticket_id: UUID) -> str:
     """A ticket's token for the plus-address: 42 characters of lower-case base32."""
-    return _to_text(ticket_id.bytes + _tag(key, b"reply-token", ticket_id.bytes, _TOKEN_TAG_BYTES))
+    return _to_text(ticket_id.bytes + _tag(key, ticket_id.bytes))
 
 
 def verify_reply_token(key: bytes, token: str) -> UUID | None:
@@ -30,30 +28,22 @@ def verify_reply_token(key: bytes, token: str) -> UUID | None:
     if data is None:
         return None
     ticket, tag = data[:_ID_BYTES], data[_ID_BYTES:]
-    genuine = hmac.compare_digest(tag, _tag(key, b"reply-token", ticket, _TOKEN_TAG_BYTES))
+    genuine = hmac.compare_digest(tag, _tag(key, ticket))
     return UUID(bytes=ticket) if genuine else None
 
 
-def own_message_id(key: bytes, ticket_id: UUID, event_id: UUID, domain: str) -> str:
-    """The Message-ID of our mail about an event of a ticket, with its angle brackets."""
-    named = ticket_id.bytes + hashlib.sha256(event_id.bytes).digest()[:_EVENT_BYTES]
-    return f"<{_to_text(named + _tag(key, b'message-id', named, _MESSAGE_TAG_BYTES))}@{domain}>"
-
-
-def verify_own_message_id(
+def ticket_of_message_id(
     key: bytes, message_id: str, own_domains: Collection[str] | None = None
 ) -> UUID | None:
-    """The ticket of a Message-ID that we made; None for any other, or for a domain that isn't ours."""
-    local, at, domain = bare(message_id).partition("@")
+    """The ticket of a Message-ID of ours, `<{anything}.{reply token}@{own domain}>`; None for any other.
+
+    `own_domains` (lower case) are those that are ours, None where the token alone decides.
+    """
+    local, at, domain = bare(message_id).rpartition("@")
     if not at or (own_domains is not None and domain.lower() not in own_domains):
         return None
-    size = _ID_BYTES + _EVENT_BYTES
-    data = _to_bytes(local, size + _MESSAGE_TAG_BYTES)
-    if data is None:
-        return None
-    named, tag = data[:size], data[size:]
-    genuine = hmac.compare_digest(tag, _tag(key, b"message-id", named, _MESSAGE_TAG_BYTES))
-    return UUID(bytes=named[:_ID_BYTES]) if genuine else None
+    name, dot, token = local.rpartition(".")
+    return verify_reply_token(key, token) if name and dot else None
 
 
 def ticket_number_in(subject: str) -> int | None:
@@ -72,9 +62,9 @@ def bare(message_id: str) -> str:
     return message_id.strip().removeprefix("<").removesuffix(">")
 
 
-def _tag(key: bytes, purpose: bytes, named: bytes, size: int) -> bytes:
-    # The purpose keeps a tag of one kind from being passed off as the other.
-    return hmac.digest(key, purpose + b"\0" + named, "sha256")[:size]
+def _tag(key: bytes, named: bytes) -> bytes:
+    # The purpose keeps a tag of another kind, should there be one, from being passed off as a token's.
+    return hmac.digest(key, b"reply-token\0" + named, "sha256")[:_TOKEN_TAG_BYTES]
 
 
 def _to_text(data: bytes) -> str:

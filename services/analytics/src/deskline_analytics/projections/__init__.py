@@ -1,0 +1,44 @@
+"""Event → row: a batch of events as a handful of statements over arrays, whatever its size.
+
+Table names are unqualified: the connection's search path decides between the live tables and those
+that a rebuild fills.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from deskline_analytics.domain.projecting import Known, clocks_in, project, tickets_in
+from deskline_analytics.projections.erasing import forget_erased
+from deskline_analytics.projections.loading import load_clocks, load_tickets
+from deskline_analytics.projections.writing import write
+from deskline_chassis.applying import Transaction
+from deskline_chassis.decoding import Received
+
+__all__ = ["MODELS", "apply_events", "forget_erased", "write"]
+
+MODELS: Final = (
+    "open_tickets",
+    "ticket_timeline",
+    "ticket_documents",
+    "routing_decisions",
+    "sla_outcomes",
+    "notifications",
+    "operators",
+    "teams",
+    "queues",
+    "lines",
+    "daily_flow",
+    "operator_load",
+    "freshness",
+)
+
+
+def apply_events(transaction: Transaction, received: Sequence[Received]) -> None:
+    """Bring the read models forward by a batch; raises TicketUnknownError and ClockUnknownError."""
+    connection = transaction.connection
+    events = [(one.envelope, one.fact) for one in received]
+    # Rows of tickets are locked first, in the order of their keys: several owners write them, and readers
+    # in other processes may have the other owners' events.
+    tickets = load_tickets(connection, tickets_in(events))
+    known = Known(tickets, load_clocks(connection, clocks_in(events)))
+    write(connection, project(events, known))

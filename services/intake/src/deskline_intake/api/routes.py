@@ -1,0 +1,180 @@
+"""The routes: HTTP becomes a command or a query, what comes back becomes HTTP; nothing is decided here."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from uuid_utils.compat import uuid7
+
+from deskline_chassis.event_log import Cause
+from deskline_chassis.identity import Identity, require_identity
+from deskline_chassis.postgres import Database
+from deskline_chassis.telemetry import traceparent_of_current
+from deskline_intake import queries
+from deskline_intake.adapters.idempotency import KeyReusedError
+from deskline_intake.adapters.lines import find_line
+from deskline_intake.answers import Accepted, ContactFound, Erased, LinePage
+from deskline_intake.api.bodies import (
+    Body,
+    EraseBody,
+    FindBody,
+    FormBody,
+    PageQuery,
+    form_key,
+    idempotency_key,
+    no_query,
+    require_json,
+)
+from deskline_intake.api.origins import PREFLIGHT, OriginHeaders, allow
+from deskline_intake.api.refusals import refusal
+from deskline_intake.handlers.erasing import ContactUnknownError, Eraser
+from deskline_intake.handlers.forms import FormDoor, FormPost, FormRefused
+from deskline_intake.ports import Asked, Registry, StoredLine
+
+STAFF: Final = frozenset({"operator", "lead", "admin"})
+ADMINS: Final = frozenset({"admin"})
+# A form's text may be written with six bytes for each of its letters.
+FORM_BODY_BYTES: Final = 320 * 1024
+
+Language = Annotated[str | None, Header(alias="Accept-Language")]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the routes work on."""
+
+    database: Database
+    registry: Registry
+    forms: FormDoor
+    eraser: Eraser
+
+
+def _permitted(may: Callable[[frozenset[str]], bool]) -> Callable[..., Identity]:
+    def permit(
+        identity: Annotated[Identity, Depends(require_identity)], language: Language = None
+    ) -> Identity:
+        if not may(identity.roles):
+            raise refusal("not_permitted", language)
+        return identity
+
+    return permit
+
+
+def _may_send_forms(roles: frozenset[str]) -> bool:
+    """Anybody, by the gateway, which says so; not somebody who is known to be more."""
+    return roles == {"customer"} or "system" in roles
+
+
+Staff = Annotated[Identity, Depends(_permitted(lambda roles: not roles.isdisjoint(STAFF)))]
+Admin = Annotated[Identity, Depends(_permitted(lambda roles: not roles.isdisjoint(ADMINS)))]
+Sender = Annotated[Identity, Depends(_permitted(_may_send_forms))]
+Key = Annotated[str, Depends(idempotency_key)]
+
+
+class Caller:
+    """Which admin gives a command, under which key and on which path."""
+
+    def __init__(self, request: Request, admin: Admin, key: Key) -> None:
+        self._admin = admin
+        self._key = key
+        self._action = f"{request.method} {request.url.path}"
+
+    def asked(self, body: Body) -> Asked:
+        """The command as it will be known when it comes again."""
+        body_hash = hashlib.sha256(body.model_dump_json().encode()).digest()
+        return Asked(self._admin.actor_id, self._key, self._action, body_hash)
+
+    def cause(self) -> Cause:
+        """The command's own story."""
+        command_id = uuid7()
+        return Cause(command_id, command_id, traceparent_of_current())
+
+
+Calling = Annotated[Caller, Depends()]
+
+
+def add_routes(app: FastAPI, desk: Desk) -> None:
+    """Put intake's routes on the application."""
+    app.add_middleware(OriginHeaders)
+    for router in (_forms(desk), _lines(desk), _contacts(desk)):
+        app.include_router(router, prefix="/v1")
+
+
+def _forms(desk: Desk) -> APIRouter:
+    router = APIRouter(dependencies=[Depends(no_query), Depends(_keep_private)])
+    path = "/lines/{line_id}/messages"
+
+    def open_form(line_id: UUID, request: Request, _sender: Sender, language: Language = None) -> StoredLine:
+        with desk.database.transaction() as connection:
+            line = find_line(connection, line_id)
+        if line is None or line.disabled or line.channel != "form":
+            raise refusal("line_unknown", language)
+        origin = request.headers.get("Origin")
+        if origin is not None:
+            if origin not in line.origins:
+                raise refusal("origin_refused", language)
+            allow(request.state, origin)
+        return line
+
+    open_line = Annotated[StoredLine, Depends(open_form)]
+
+    @router.post(path, status_code=202, dependencies=[Depends(require_json)])
+    def send_form(line: open_line, request: Request, body: FormBody, language: Language = None) -> Accepted:
+        key = form_key(request, body)
+        trace = traceparent_of_current()
+        post = FormPost(line, key, body.form, trapped=bool(body.website), traceparent=trace)
+        try:
+            message_id = desk.forms.accept(post)
+        except FormRefused as refused:
+            raise refusal(refused.code, language, refused.retry_after) from None
+        return Accepted(message_id=message_id)
+
+    @router.options(path, status_code=204)
+    def ask_for_form(_line: open_line) -> Response:
+        return Response(status_code=204, headers=PREFLIGHT)
+
+    return router
+
+
+def _lines(desk: Desk) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/lines")
+    def read_lines(page: Annotated[PageQuery, Query()], _staff: Staff) -> LinePage:
+        with desk.database.transaction() as connection:
+            return queries.line_page(connection, page.after, page.limit)
+
+    return router
+
+
+def _contacts(desk: Desk) -> APIRouter:
+    router = APIRouter(prefix="/contacts", dependencies=[Depends(no_query), Depends(_keep_private)])
+
+    @router.post("/find", dependencies=[Depends(require_json)])
+    def find_contact(body: FindBody, _staff: Staff, language: Language = None) -> ContactFound:
+        with desk.database.transaction() as connection:
+            found = queries.contact_of(connection, desk.registry, body.address)
+        if found is None:
+            raise refusal("contact_unknown", language)
+        return found
+
+    @router.post("/{contact_id}/erase")
+    def erase_contact(
+        contact_id: UUID, caller: Calling, body: EraseBody | None = None, language: Language = None
+    ) -> Erased:
+        try:
+            answer = desk.eraser.erase(contact_id, caller.cause(), caller.asked(body or EraseBody()))
+        except ContactUnknownError:
+            raise refusal("contact_unknown", language) from None
+        except KeyReusedError:
+            raise refusal("key_reused", language) from None
+        return Erased.model_validate(answer.body)
+
+    return router
+
+
+def _keep_private(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"

@@ -1,0 +1,1 @@
+"""Where notify keeps what it knows, and how it reaches the provider."""

@@ -1,0 +1,83 @@
+"""The ticket as notify knows it: what decides who is told, and nothing that is personal."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from deskline_events.facts import Fact, Language, Priority
+from deskline_events.intake import MessageKind
+from deskline_events.tickets import (
+    AutomaticMessageAdded,
+    CustomerReplied,
+    Escalated,
+    PriorityChanged,
+    TicketAccepted,
+    TicketOpened,
+    TicketRouted,
+    TicketUnassigned,
+)
+
+
+@dataclass(slots=True)
+class Ticket:
+    """Columns of `tickets` that hold nothing of a person's, in the table's order."""
+
+    ticket_id: UUID
+    number: int
+    line_id: UUID
+    line_name: str
+    line_address: str | None
+    contact_id: UUID
+    locale: Language
+    verified: bool
+    reply_token: str
+    priority: Priority
+    level: int
+    last_kind: MessageKind
+    last_suppresses: bool
+    queue_id: UUID | None = None
+    team_id: UUID | None = None
+    assignee_id: UUID | None = None
+
+    @property
+    def takes_automatic_mail(self) -> bool:
+        """Whether its last message was written by a person who did not ask for silence."""
+        return self.last_kind == "human" and not self.last_suppresses
+
+
+def opened(ticket_id: UUID, fact: TicketOpened) -> Ticket:
+    """The ticket as it begins."""
+    return Ticket(
+        ticket_id=ticket_id,
+        number=fact.number,
+        line_id=fact.line.line_id,
+        line_name=fact.line.name,
+        line_address=fact.line.address,
+        contact_id=fact.contact_id,
+        locale=fact.customer.locale,
+        verified=fact.customer.verified,
+        reply_token=fact.reply_token,
+        priority=fact.priority,
+        level=fact.level,
+        last_kind=fact.message.kind,
+        last_suppresses=fact.message.suppress_auto_reply,
+    )
+
+
+def evolve(ticket: Ticket, fact: Fact) -> None:
+    """Bring the ticket forward by one of its facts; what says nothing to notify changes nothing."""
+    match fact:
+        case CustomerReplied() | AutomaticMessageAdded():
+            ticket.last_kind = fact.message.kind
+            ticket.last_suppresses = fact.message.suppress_auto_reply
+        case PriorityChanged():
+            ticket.priority = fact.after
+        case Escalated():
+            ticket.level = fact.after
+        case TicketRouted():
+            ticket.queue_id, ticket.team_id = fact.queue_id, fact.team_id
+        case TicketAccepted():
+            ticket.assignee_id = fact.operator_id
+        case TicketUnassigned():
+            ticket.assignee_id = None
+        case _:
+            pass

@@ -1,0 +1,509 @@
+"""A notify database, a desk that is told facts, and a provider that takes mails or doesn't."""
+
+import asyncio
+import base64
+import email
+import email.policy
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from aiosmtpd.smtp import SMTP
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+
+from deskline_chassis.applying import Transaction
+from deskline_chassis.decoding import Received
+from deskline_chassis.event_log import Cause, EventLog
+from deskline_chassis.migrate import migrate
+from deskline_chassis.personal_data import KeyRing, learn_keys
+from deskline_chassis.postgres import Database
+from deskline_chassis.runtime import Beat
+from deskline_events.envelope import Envelope, event_id, source_of
+from deskline_events.facts import Customer, Fact, Line
+from deskline_events.intake import ContactRegistered
+from deskline_events.keys import PersonKeys
+from deskline_events.routing import OperatorChanged, TeamChanged
+from deskline_events.sla import SlaBreached, SlaWarned
+from deskline_events.tickets import (
+    Actor,
+    AutomaticMessageAdded,
+    CustomerMessage,
+    CustomerReplied,
+    OperatorReplied,
+    TicketAccepted,
+    TicketOffered,
+    TicketOpened,
+    TicketRouted,
+)
+from deskline_local.databases import ServiceDatabase
+from deskline_local.stack import Stack
+from deskline_notify.adapters.smtp import Provider, SmtpConnection
+from deskline_notify.adapters.waker import Waker
+from deskline_notify.channels.email import EmailChannel
+from deskline_notify.channels.errands import Sending
+from deskline_notify.consumer import READER, reader_of
+from deskline_notify.handlers import sweeping
+from deskline_notify.handlers.telling import Telling
+from deskline_notify.handlers.writing import House
+
+KEK = b"k" * 32
+DOMAIN = "desk.example"
+LINE = Line(
+    line_id=UUID(int=0x11E), name="Поддержка", channel="email", language="ru", address="help@brand.example"
+)
+
+
+def wait_until(true: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+@dataclass
+class People:
+    """Persons with keys, as their owners announce them."""
+
+    wrapped: dict[UUID, str] = field(default_factory=dict)
+
+    def new(self) -> UUID:
+        person = uuid4()
+        self.wrapped[person] = base64.b64encode(aes_key_wrap(KEK, os.urandom(32))).decode()
+        return person
+
+    def keys(self, person: UUID, *, erased: bool = False) -> PersonKeys:
+        if erased:
+            return PersonKeys(subject=person, keys={}, erased_at=datetime.now(UTC))
+        return PersonKeys(subject=person, keys={1: self.wrapped[person]})
+
+
+class Facts:
+    """Facts that other owners might announce."""
+
+    @staticmethod
+    def message(**given: Any) -> CustomerMessage:
+        fields: dict[str, Any] = {
+            "source_key": uuid4().hex * 2,
+            "received_at": datetime.now(UTC),
+            "kind": "human",
+            "text": "Не печатает",
+        }
+        return CustomerMessage(**(fields | given))
+
+    @classmethod
+    def opened(cls, contact_id: UUID, **given: Any) -> TicketOpened:
+        customer = {"locale": given.pop("locale", "ru"), "verified": given.pop("verified", True)}
+        message = {k: given.pop(k) for k in ("kind", "suppress_auto_reply", "message_id") if k in given}
+        fields: dict[str, Any] = {
+            "number": 1042,
+            "line": LINE,
+            "contact_id": contact_id,
+            "customer": Customer(contact_id=contact_id, **customer),
+            "subject": "Принтер",
+            "message": cls.message(**message),
+            "priority": "medium",
+            "reply_token": "t0ken",
+        }
+        return TicketOpened(**(fields | given))
+
+    @classmethod
+    def wrote(cls, contact_id: UUID, **message: Any) -> CustomerReplied | AutomaticMessageAdded:
+        model = CustomerReplied if message.get("kind", "human") == "human" else AutomaticMessageAdded
+        return model(contact_id=contact_id, message=cls.message(**message))
+
+    @staticmethod
+    def replied(contact_id: UUID, operator_id: UUID, text: str = "Готово") -> OperatorReplied:
+        return OperatorReplied(
+            reply_id=uuid4(), operator_id=operator_id, contact_id=contact_id, text=text, seen_version=1
+        )
+
+    @staticmethod
+    def registered(contact_id: UUID, address: str | None) -> ContactRegistered:
+        return ContactRegistered(contact_id=contact_id, address=address, name="Иван", locale="ru")
+
+    @staticmethod
+    def operator(operator_id: UUID, address: str, **given: Any) -> OperatorChanged:
+        fields: dict[str, Any] = {
+            "operator_id": operator_id,
+            "name": "Анна",
+            "address": address,
+            "language": "en",
+            "employed": True,
+            "capacity": 5,
+        }
+        return OperatorChanged(**(fields | given))
+
+    @staticmethod
+    def team(team_id: UUID, *leads: UUID) -> TeamChanged:
+        return TeamChanged(team_id=team_id, name="Первая", lead_ids=leads)
+
+    @staticmethod
+    def routed(team_id: UUID | None) -> TicketRouted:
+        return TicketRouted(queue_id=uuid4(), team_id=team_id, actor=Actor(kind="system"), assignment_no=0)
+
+    @staticmethod
+    def offered(operator_id: UUID, minutes: float = 30) -> TicketOffered:
+        until = datetime.now(UTC) + timedelta(minutes=minutes)
+        return TicketOffered(
+            offer_id=uuid4(), operator_id=operator_id, queue_id=uuid4(), until=until, assignment_no=0
+        )
+
+    @staticmethod
+    def accepted(operator_id: UUID, by: UUID | None = None) -> TicketAccepted:
+        return TicketAccepted(
+            operator_id=operator_id, actor=Actor(kind="operator", id=by or operator_id), assignment_no=1
+        )
+
+    @staticmethod
+    def warned(*recipients: str) -> SlaWarned:
+        return SlaWarned(**Facts._step(recipients), step="soon")
+
+    @staticmethod
+    def breached(*recipients: str, forecast_at: datetime | None = None) -> SlaBreached:
+        return SlaBreached(**Facts._step(recipients), step="breach", forecast_at=forecast_at)
+
+    @staticmethod
+    def _step(recipients: Sequence[str]) -> dict[str, Any]:
+        due = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+        return {
+            "clock": "first_response",
+            "cycle": 1,
+            "generation": 1,
+            "step_due_at": due,
+            "due_at": due,
+            "recipients": recipients,
+        }
+
+
+class Desk:
+    """What one replica of the service is made of, without its loops."""
+
+    def __init__(self, base: ServiceDatabase, people: People, **given: Any) -> None:
+        self.base = base
+        self.people = people
+        self.database = Database(base.runtime_url, "notify-test", size=10)
+        self.database.open()
+        self.keys = KeyRing(KEK)
+        self.rings = 0
+        self.log = EventLog("notify", self.keys, self._ring)
+        self.waker = Waker()
+        since = given.get("since", datetime.now(UTC) - timedelta(days=30))
+        self.telling = Telling(given.get("reader", READER), self.keys, DOMAIN, since)
+        self.house = House(self.keys, DOMAIN, f"desk@{DOMAIN}", ZoneInfo("UTC"), b"x" * 32)
+        self.spec = reader_of(self.telling, self.waker.ring)
+        self._sequences: Counter[tuple[str, UUID]] = Counter()
+
+    def _ring(self) -> None:
+        self.rings += 1
+
+    def close(self) -> None:
+        self.database.close()
+
+    def person(self) -> UUID:
+        person = self.people.new()
+        self._learn(self.people.keys(person))
+        return person
+
+    def erase(self, person: UUID) -> None:
+        self._learn(self.people.keys(person, erased=True))
+
+    def _learn(self, keys: PersonKeys) -> None:
+        with self.database.transaction() as connection:
+            learn_keys(connection, [keys])
+
+    def customer(self, address: str | None = "ivan@client.example") -> UUID:
+        person = self.person()
+        self.take(self.envelope("intake", person, Facts.registered(person, address)))
+        return person
+
+    def operator(self, address: str = "anna@brand.example", **given: Any) -> UUID:
+        person = self.person()
+        self.take(self.envelope("routing", person, Facts.operator(person, address, **given)))
+        return person
+
+    def envelope(
+        self, owner: str, stream: UUID, fact: Fact, age: timedelta = timedelta()
+    ) -> tuple[Envelope, Fact]:
+        self._sequences[owner, stream] += 1
+        number = self._sequences[owner, stream]
+        identity = event_id(source_of(owner), stream, number, 1)
+        at = datetime.now(UTC) - age
+        return Envelope(identity, source_of(owner), fact.TYPE, at, stream, number, uuid4(), None, 1, 1), fact
+
+    def tell(self, ticket_id: UUID, *facts: Fact, age: timedelta = timedelta()) -> list[UUID]:
+        """Facts of a ticket, by tickets or sla, in one batch; their ids."""
+        told = [
+            self.envelope(
+                "sla" if isinstance(fact, SlaWarned | SlaBreached) else "tickets", ticket_id, fact, age
+            )
+            for fact in facts
+        ]
+        self.take(*told)
+        return [envelope.id for envelope, _ in told]
+
+    def take(self, *told: tuple[Envelope, Fact]) -> None:
+        """Deliver a batch in one transaction."""
+        received = [
+            Received(envelope, fact, Cause(envelope.correlation_id, envelope.id)) for envelope, fact in told
+        ]
+        with self.database.transaction() as connection:
+            transaction = Transaction(connection)
+            self.spec.apply(transaction, received)
+        for follow in transaction.after_commit:
+            follow()
+
+    def ticket(self, contact_id: UUID, **given: Any) -> UUID:
+        ticket_id = uuid4()
+        self.tell(ticket_id, Facts.opened(contact_id, **given))
+        return ticket_id
+
+    def sweep(self) -> None:
+        sweeping.let_go_on(self.database, self.telling)
+        sweeping.end_overdue(self.database, self.log)
+        sweeping.measure(self.database)
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.database.transaction() as connection:
+            return connection.execute(statement, values or None).fetchall()
+
+    def as_owner(self, statement: str, *values: Any) -> None:
+        with psycopg.connect(self.base.owner_url) as connection:
+            connection.execute(statement, values or None)
+
+    def states(self, ticket_id: UUID) -> list[tuple[str, str, str | None]]:
+        return self.rows(
+            "SELECT kind, state, reason FROM notifications WHERE ticket_id = %s ORDER BY place", ticket_id
+        )
+
+    def events(self, ticket_id: UUID) -> list[tuple[str, dict[str, Any]]]:
+        listed = self.rows("SELECT type, data FROM events WHERE stream = %s ORDER BY sequence", ticket_id)
+        return [(kind.split(".")[2], data) for kind, data in listed]
+
+    def dump(self) -> str:
+        """All rows of all tables, as text."""
+        with psycopg.connect(self.base.owner_url) as connection:
+            tables = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            ).fetchall()
+            found = [
+                row[0]
+                for (table,) in tables
+                for row in connection.execute(f"SELECT to_jsonb(t)::text FROM {table} t")  # type: ignore[arg-type]
+            ]
+        return "\n".join(found)
+
+
+Answer = Callable[["Taken"], Awaitable[str] | str]
+
+
+@dataclass
+class Taken:
+    """A mail as the provider got it."""
+
+    sender: str
+    recipient: str
+    message: EmailMessage
+    content: bytes
+    server: Any
+
+    @property
+    def message_id(self) -> str:
+        return str(self.message["Message-ID"])
+
+
+class Post:
+    """A provider: takes what it is given, unless it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.taken: list[Taken] = []
+        self.accepted: list[Taken] = []
+        self.answer: Answer = lambda _: "250 OK"
+        self.answer_recipient: Callable[[str], str] = lambda _: "250 OK"
+        self.connections = 0
+        self._lock = threading.Lock()
+        self.port = 0
+        self.start()
+
+    async def handle_RCPT(
+        self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any
+    ) -> str:
+        answer = self.answer_recipient(address)
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        taken = Taken(envelope.mail_from.strip("<>"), envelope.rcpt_tos[0], message, envelope.content, server)
+        with self._lock:
+            self.taken.append(taken)
+        answered = self.answer(taken)
+        answer = answered if isinstance(answered, str) else await answered
+        if answer.startswith("250"):
+            with self._lock:
+                self.accepted.append(taken)
+        return answer
+
+    def start(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._sessions: set[SMTP] = set()
+
+        def session() -> SMTP:
+            made = SMTP(self, hostname="post", loop=self._loop, timeout=60)
+            self._sessions.add(made)
+            self.connections += 1
+            return made
+
+        listening = self._loop.create_server(session, "127.0.0.1", self.port)
+        self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def stop(self) -> None:
+        """Go away, with all connections."""
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
+            self._loop.close()
+
+    async def _end(self) -> None:
+        self._server.close()
+        for session in self._sessions:
+            if session.transport is not None:
+                session.transport.abort()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def ids(self) -> list[str]:
+        with self._lock:
+            return [one.message_id for one in self.accepted]
+
+    def to(self, address: str) -> list[Taken]:
+        with self._lock:
+            return [one for one in self.accepted if one.recipient == address]
+
+
+class Senders:
+    """Email channels, each with a stop of its own, in one thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._running: list[tuple[asyncio.Event, Any, Beat]] = []
+
+    def start(
+        self, desk: Desk, post: Post, *, connections: int = 4, timeout: float = 3.0, lease: float = 2.0
+    ) -> Beat:
+        provider = Provider("127.0.0.1", post.port, "none", DOMAIN, timeout)
+        channel = EmailChannel(
+            desk.database,
+            desk.log,
+            desk.house,
+            connections=[SmtpConnection(provider) for _ in range(connections)],
+            waker=desk.waker,
+            sending=Sending(timedelta(seconds=0.05), lease),
+        )
+        stop, beat = asyncio.Event(), Beat()
+
+        async def whole() -> None:
+            await channel.run(beat, stop)
+
+        self._running.append((stop, asyncio.run_coroutine_threadsafe(whole(), self._loop), beat))
+        return beat
+
+    def stop(self) -> None:
+        for stop, _, _ in self._running:
+            self._loop.call_soon_threadsafe(stop.set)
+        running, self._running = self._running, []
+        for _, done, _ in running:
+            done.result(30)
+
+    def close(self) -> None:
+        self.stop()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+@pytest.fixture(scope="session")
+def new_base(stack: Stack) -> Callable[[], ServiceDatabase]:
+    """Another empty database of notify, migrated."""
+
+    def make() -> ServiceDatabase:
+        name = f"notify_{uuid4().hex[:10]}"
+        base = stack.create_service_database("notify", name)
+        migrate(base.owner_url, "deskline_notify", f"{name}_runtime", f"{name}_readonly")
+        return base
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def base(new_base: Callable[[], ServiceDatabase]) -> ServiceDatabase:
+    return new_base()
+
+
+@pytest.fixture(scope="session")
+def people() -> People:
+    return People()
+
+
+@pytest.fixture(scope="session")
+def facts() -> type[Facts]:
+    return Facts
+
+
+@pytest.fixture
+def desk(base: ServiceDatabase, people: People) -> Iterator[Desk]:
+    made = Desk(base, people)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def new_desk(new_base: Callable[[], ServiceDatabase], people: People) -> Iterator[Callable[..., Desk]]:
+    """A desk on a database of its own, or on another desk's."""
+    made: list[Desk] = []
+
+    def make(base: ServiceDatabase | None = None, **given: Any) -> Desk:
+        made.append(Desk(base or new_base(), people, **given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    made = Post()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def senders() -> Iterator[Senders]:
+    made = Senders()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    return wait_until

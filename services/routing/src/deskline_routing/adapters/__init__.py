@@ -1,0 +1,1 @@
+"""What routing stands on: rows in PostgreSQL."""

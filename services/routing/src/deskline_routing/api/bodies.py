@@ -1,0 +1,143 @@
+"""What people send: bodies, headers and queries, checked before anything is done."""
+
+import re
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from deskline_chassis.http import Problem
+from deskline_events.conditions import Conditions
+from deskline_events.facts import Code, Language
+from deskline_events.routing import OperatorChanged, QueueChanged, Strategy, TeamChanged
+from deskline_routing.domain.ids import FALLBACK_QUEUE
+from deskline_routing.domain.office import PresenceState
+
+MOST_LISTED: Final = 200
+MOST_CAPACITY: Final = 100_000
+_ETAG: Final = re.compile(r'^"([1-9][0-9]{0,17})"$')
+_ADDRESS: Final = re.compile(r"^[^@\s]{1,64}@[^@\s]{1,253}$")
+
+
+def _is_text(value: str) -> str:
+    if value != value.strip() or not value.isprintable():
+        raise ValueError("must be printable text without spaces around it")
+    return value
+
+
+def _is_address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value) or not value.isprintable():
+        raise ValueError("must be a mail address")
+    return value
+
+
+def _is_short(value: Conditions) -> Conditions:
+    if any(isinstance(listed, tuple) and len(listed) > MOST_LISTED for _, listed in value):
+        raise ValueError(f"each list has at most {MOST_LISTED} entries")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_is_text)]
+Address = Annotated[str, Field(max_length=254), AfterValidator(_is_address)]
+Ids = Annotated[list[UUID], Field(max_length=MOST_LISTED)]
+Skills = Annotated[list[Code], Field(max_length=MOST_LISTED)]
+
+
+class Body(BaseModel):
+    """Unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class StrictConditions(Conditions):
+    """Conditions as people give them: a misspelt one would match everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OperatorBody(Body):
+    name: Text
+    address: Address
+    language: Language = "ru"
+    employed: Annotated[bool, Field(strict=True)] = True
+    team_ids: Ids = []
+    skills: Skills = []
+    capacity: Annotated[float, Field(strict=True, ge=0, le=MOST_CAPACITY, allow_inf_nan=False)] = 5
+
+    def fact(self, operator_id: UUID) -> OperatorChanged:
+        """The operator as they are to be."""
+        lists = {
+            "team_ids": tuple(sorted(set(self.team_ids))),
+            "skills": tuple(sorted(set(self.skills))),
+        }
+        return OperatorChanged(operator_id=operator_id, **(self.model_dump() | lists))
+
+
+class TeamBody(Body):
+    name: Text
+    lead_ids: Ids = []
+    active: Annotated[bool, Field(strict=True)] = True
+
+    def fact(self, team_id: UUID) -> TeamChanged:
+        """The team as it is to be."""
+        leads = tuple(sorted(set(self.lead_ids)))
+        return TeamChanged(team_id=team_id, name=self.name, lead_ids=leads, active=self.active)
+
+
+class QueueBody(Body):
+    name: Text
+    team_id: UUID | None = None
+    order: Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
+    conditions: Annotated[StrictConditions, AfterValidator(_is_short)] = StrictConditions()
+    fallback: Annotated[bool | None, Field(strict=True, description="told, never chosen")] = None
+    strategy: Strategy = "longest_idle"
+    skills: Skills = []
+    accept_seconds: Annotated[int, Field(strict=True, ge=1, le=7 * 24 * 3600)] = 30 * 60
+    active: Annotated[bool, Field(strict=True)] = True
+
+    def fact(self, queue_id: UUID) -> QueueChanged:
+        """The queue as it is to be."""
+        fallback = self.fallback if self.fallback is not None else queue_id == FALLBACK_QUEUE
+        given = self.model_dump(exclude={"conditions"}) | {
+            "queue_id": queue_id,
+            "conditions": Conditions.model_validate(self.conditions.model_dump()),
+            "skills": tuple(sorted(set(self.skills))),
+            "fallback": fallback,
+        }
+        return QueueChanged(**given)
+
+
+class PresenceBody(Body):
+    state: PresenceState
+
+
+class PageQuery(Body):
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+def expected_version(request: Request) -> int | None:
+    """The version in If-Match, None where there is none; a Problem with 400 where it names no version."""
+    given = request.headers.getlist("If-Match")
+    if not given:
+        return None
+    named = _ETAG.match(given[0].strip()) if len(given) == 1 else None
+    if named is None:
+        detail = 'Send one ETag as it was given: "7".'
+        raise Problem(400, "if_match_malformed", "If-Match names no version", detail)
+    return int(named.group(1))
+
+
+def no_query(request: Request) -> None:
+    """Refuses parameters on routes that take none."""
+    if request.query_params:
+        raise Problem(
+            422,
+            "invalid_request",
+            "The request is not as this route takes it",
+            errors=[
+                {"field": f"query.{name[:100]}", "message": "Extra inputs are not permitted"}
+                for name in list(request.query_params)[:100]
+            ],
+        )

@@ -1,0 +1,1 @@
+"""Routing by rules alone: no clock, no database, no random source."""

@@ -1,0 +1,1 @@
+"""One function per command: look under the lock, decide, save."""

@@ -1,0 +1,1 @@
+"""Pure: calendars, policies and clocks; time, ids and rules come as arguments."""

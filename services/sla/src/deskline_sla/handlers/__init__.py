@@ -1,0 +1,1 @@
+"""Commands: one function each; load, decide, save."""
