@@ -152,6 +152,10 @@ class Routed(Story):
         )
         self.say("tickets", ticket_id, fact, decision)
 
+    def offer_of(self, ticket_id: UUID) -> UUID | None:
+        offer = self.course(ticket_id).offer
+        return None if offer is None else offer[0]
+
     def candidates(self) -> tuple[routing.Candidate, ...]:
         return tuple(
             routing.Candidate(operator_id=one, rejected="offline", load=0.5, capacity=2)

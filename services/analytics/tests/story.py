@@ -137,6 +137,11 @@ class Story:
         model = CustomerReplied if kind == "human" else AutomaticMessageAdded
         self.say("tickets", ticket_id, model(contact_id=opened.contact_id, message=message))
 
+    def say_reply(self, ticket_id: UUID, message: CustomerMessage, contact_id: UUID | None = None) -> None:
+        """A message on the ticket, by its contact or another participant."""
+        contact_id = contact_id or self.tickets[ticket_id].contact_id
+        self.say("tickets", ticket_id, CustomerReplied(contact_id=contact_id, message=message))
+
     def answer(self, ticket_id: UUID) -> None:
         contact_id = self.tickets[ticket_id].contact_id
         self.say(

@@ -19,11 +19,13 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
+from deskline_chassis.broker import Broker
 from deskline_chassis.identity import generate_keys
 from deskline_chassis.migrate import migrate
 from deskline_chassis.postgres import Database
-from deskline_chassis.runtime import Runtime
+from deskline_chassis.runtime import Beat, Run, Runtime
 from deskline_gateway.adapters.audience import Audience
+from deskline_gateway.adapters.live_feed import LiveFeed
 from deskline_gateway.adapters.owners import HttpOwners
 from deskline_gateway.adapters.token_cache import TokenCache
 from deskline_gateway.adapters.token_table import TokenTable
@@ -51,12 +53,17 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 class Served:
-    """An application behind a real port, in a thread of its own."""
+    """An application behind a real port, in a thread of its own; `beside` runs in the same loop."""
 
-    def __init__(self, app: Any, close: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self, app: Any, close: Callable[[], Awaitable[None]] | None = None, beside: Run | None = None
+    ) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
+        self.beat = Beat()
+        self._close = close
+        self._beside = beside
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -67,15 +74,30 @@ class Served:
                 timeout_graceful_shutdown=1,
             )
         )
-
-        async def serve() -> None:
-            await self._server.serve(sockets=[listener])
-            if close is not None:
-                await close()
-
-        self._thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(listener)), daemon=True)
         self._thread.start()
         wait_until(lambda: self._server.started)
+
+    async def _serve(self, listener: socket.socket) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        running = [asyncio.create_task(self._beside(self.beat, self._stop))] if self._beside else []
+        await self._server.serve(sockets=[listener])
+        self._stop.set()
+        await asyncio.gather(*running)
+        if self._close is not None:
+            await self._close()
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call in the application's loop, and give what comes back."""
+
+        async def called() -> Any:
+            return function(*arguments, **named)
+
+        return asyncio.run_coroutine_threadsafe(called(), self._loop).result(10)
+
+    def ask_to_stop(self) -> None:
+        """What the process' loops are told at a signal; the server goes on."""
+        self._loop.call_soon_threadsafe(self._stop.set)
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -241,13 +263,18 @@ class Watching:
         self.status = 0
         self.headers = httpx.Headers()
         self.ended = False
-        self._client = httpx.Client(trust_env=False, timeout=httpx.Timeout(15, read=60))
+        self._socket: socket.socket | None = None
         self._thread = threading.Thread(target=self._read, args=(url, headers), daemon=True)
         self._thread.start()
         wait_until(lambda: self.status > 0)
 
     def _read(self, url: str, headers: dict[str, str]) -> None:
-        with suppress(httpx.HTTPError), self._client.stream("GET", url, headers=headers) as answer:
+        with (
+            suppress(httpx.HTTPError),
+            httpx.Client(trust_env=False, timeout=60) as client,
+            client.stream("GET", url, headers=headers) as answer,
+        ):
+            self._socket = answer.extensions["network_stream"].get_extra_info("socket")
             self.headers, self.status = answer.headers, answer.status_code
             for text in answer.iter_text():
                 self.text += text
@@ -267,8 +294,12 @@ class Watching:
         return found
 
     def close(self) -> None:
-        self._client.close()
-        self._thread.join(5)
+        # Only this wakes a thread that reads.
+        with suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        assert self.ended
 
 
 class Stage:
@@ -288,6 +319,7 @@ class Stage:
         streams: tuple[int, int] = (50, 50),
         live: dict[str, float] | None = None,
         urls: dict[Name, str] | None = None,
+        broker: Broker | None = None,
     ) -> World:
         clock = Clock()
         played = {name: Owner() for name in OWNERS}
@@ -307,7 +339,8 @@ class Stage:
             in_flight,
             body_seconds=1.0,
         )
-        gateway = Served(create_gateway(Runtime("gateway"), door.pass_on), http.close)
+        feed = None if broker is None else LiveFeed(broker, audience).run
+        gateway = Served(create_gateway(Runtime("gateway"), door.pass_on), http.close, feed)
         self._closing += [gateway, *owners.values()]
         return World(tokens, dict(played), gateway, dict(owners), door, audience, clock)
 

@@ -123,10 +123,15 @@ class Intake:
 
     def settled(self, seconds: float = 30.0) -> None:
         """Until every stored mail was dealt with and everything is acknowledged by the broker."""
+        self.settled_but(0, seconds)
+
+    def settled_but(self, unread: int, seconds: float = 30.0) -> None:
+        """As `settled`, where so many mails are read by nobody."""
         until(
             lambda: self.sql(
-                "SELECT NOT EXISTS (SELECT 1 FROM raw_messages WHERE state = 'received') AND"
-                " (SELECT position FROM relay) = (SELECT coalesce(max(id), 0) FROM events)"
+                "SELECT (SELECT count(*) FROM raw_messages WHERE state = 'received') = %s AND"
+                " (SELECT position FROM relay) = (SELECT coalesce(max(id), 0) FROM events)",
+                unread,
             )[0][0],
             seconds,
         )
@@ -283,6 +288,8 @@ def _opened(key_records: list[Any], event_records: list[Any]) -> list[Announced]
     keys: dict[UUID, PersonKey] = {}
     for record in key_records:
         found = PersonKeys.model_validate_json(record.value)
+        if found.erased_at is not None:
+            keys[found.subject] = PersonKey(0, None, found.erased_at)
         for version, wrapped in found.keys.items():
             keys[found.subject] = PersonKey(version, ring._unwrap(base64.b64decode(wrapped)))
     events = []

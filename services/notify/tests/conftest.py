@@ -293,12 +293,13 @@ class Desk:
         """All rows of all tables, as text."""
         with psycopg.connect(self.base.owner_url) as connection:
             tables = connection.execute(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+                " AND tablename <> 'alembic_version'"
             ).fetchall()
             found = [
                 row[0]
                 for (table,) in tables
-                for row in connection.execute(f"SELECT to_jsonb(t)::text FROM {table} t")  # type: ignore[arg-type]
+                for row in connection.execute(f"SELECT to_jsonb(t)::text FROM {table} t")
             ]
         return "\n".join(found)
 
@@ -334,7 +335,7 @@ class Post:
         self.port = 0
         self.start()
 
-    async def handle_RCPT(
+    async def handle_RCPT(  # noqa: N802 -- aiosmtpd's name
         self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any
     ) -> str:
         answer = self.answer_recipient(address)
@@ -342,7 +343,7 @@ class Post:
             envelope.rcpt_tos.append(address)
         return answer
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 -- aiosmtpd's name
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         taken = Taken(envelope.mail_from.strip("<>"), envelope.rcpt_tos[0], message, envelope.content, server)
@@ -382,7 +383,7 @@ class Post:
     async def _end(self) -> None:
         self._server.close()
         for session in self._sessions:
-            if session.transport is not None:
+            if isinstance(session.transport, asyncio.Transport):
                 session.transport.abort()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:

@@ -231,16 +231,19 @@ class Bureau:
         with self.database.transaction() as connection:
             return connection.execute(statement, values or None).fetchall()
 
-    def facts(self, stream: UUID) -> list[Any]:
-        """What was announced in a stream."""
+    def _announced(self, stream: UUID) -> list[tuple[type[Fact], Any]]:
         rows = self.rows(
             "SELECT sequence, type, data FROM events WHERE stream = %s ORDER BY sequence", stream
         )
         assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
-        return [CATALOG[kind].model.model_validate(data) for _, kind, data in rows]
+        return [(CATALOG[kind].model, data) for _, kind, data in rows]
+
+    def facts(self, stream: UUID) -> list[Any]:
+        """What was announced in a stream that holds nothing personal."""
+        return [model.model_validate(data) for model, data in self._announced(stream)]
 
     def said(self, stream: UUID) -> list[str]:
-        return [type(fact).__name__ for fact in self.facts(stream)]
+        return [model.__name__ for model, _ in self._announced(stream)]
 
     def last(self, stream: UUID) -> Any:
         return self.facts(stream)[-1]

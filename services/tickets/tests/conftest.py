@@ -235,8 +235,10 @@ class Door:
 
         return asyncio.run(send())
 
-    def get(self, path: str, *roles: str, **given: Any) -> httpx.Response:
-        headers = self.headers(*roles) | given.pop("headers", {})
+    def get(
+        self, path: str, *roles: str, actor: UUID | None = None, scope: str = "all", **given: Any
+    ) -> httpx.Response:
+        headers = self.headers(*roles, actor=actor, scope=scope) | given.pop("headers", {})
         return self.all({"method": "GET", "url": path, "headers": headers, **given})[0]
 
     def command(
@@ -246,10 +248,12 @@ class Door:
         *roles: str,
         key: str | None = None,
         version: int | None = None,
+        actor: UUID | None = None,
+        scope: str = "all",
         **given: Any,
     ) -> dict[str, Any]:
         """A POST to be sent; with a new key unless one is given."""
-        headers = self.headers(*roles) | {"Idempotency-Key": key or uuid4().hex}
+        headers = self.headers(*roles, actor=actor, scope=scope) | {"Idempotency-Key": key or uuid4().hex}
         if version is not None:
             headers["If-Match"] = f'"{version}"'
         return {

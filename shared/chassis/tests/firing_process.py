@@ -1,4 +1,4 @@
-"""A process that fires deadlines of kind `breach`, one event each; it may kill itself between effect and commit."""
+"""A process that fires deadlines, one event each; it may kill itself between effect and commit."""
 
 import os
 import signal

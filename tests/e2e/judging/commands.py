@@ -46,7 +46,8 @@ def check_commands(findings: Findings, given: Iterable[Given], records: list[Pub
             findings.check("I2 kept", len(named) == 1, f"{one.what} {one.key}: {len(named)} facts")
         else:
             findings.check("I2 kept", bool(named), f"{one.what} {one.key}: no fact")
-    counts = Counter(one.what for one in done)
+    # Declining an offer again, under another key, is quiet: it is declined already.
+    counts = Counter(what for what, _ in {(one.what, one.body.get("offer_id", one.key)) for one in done})
     for what in ("replies", "notes", "decline"):
         name, _ = FACT_OF[what]
         found = len(facts(records, name))

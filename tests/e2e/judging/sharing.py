@@ -5,6 +5,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from tests.e2e.judging.records import Published
 
 from deskline_local.system import System
@@ -51,5 +52,6 @@ async def _members(bootstrap: str, group: str) -> dict[str, int]:
         await admin.close()
 
 
-def _partitions(assignment: Any) -> int:
-    return sum(len(partitions) for _, partitions in assignment.assignment) if assignment else 0
+def _partitions(assignment: bytes) -> int:
+    decoded = ConsumerProtocolMemberAssignment.decode(assignment)
+    return sum(len(partitions) for _, partitions in decoded.assignment)

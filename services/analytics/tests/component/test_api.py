@@ -1,58 +1,19 @@
 """Lists, one ticket, timelines and the flow report by HTTP, for those whose roles allow it."""
 
-import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from services.analytics.tests.door import Door, problem
 
-from deskline_analytics.api.routes import routes
 from deskline_analytics.consumer import OWNERS
 from deskline_analytics.projections import MODELS
-from deskline_chassis.http import create_app
-from deskline_chassis.identity import HEADER, Identity, Verifier, sign, trust
-from deskline_chassis.runtime import Runtime
 
 pytestmark = pytest.mark.component
-
-
-class Door:
-    """The service's application, asked as the gateway asks it."""
-
-    def __init__(self, rig: Any, story: Any) -> None:
-        self.rig, self.story = rig, story
-        self.app = create_app("analytics", "1", Runtime("analytics"))
-        trust(self.app, Verifier(rig.public_key, "analytics"))
-        self.app.include_router(routes(rig.database))
-
-    def get(self, path: str, role: str | None = "operator", **parameters: Any) -> httpx.Response:
-        headers = {}
-        if role is not None:
-            identity = Identity(UUID(int=1), frozenset({role}), "all")
-            headers[HEADER] = sign(self.rig.private_key, identity, "analytics", datetime.now(UTC))
-
-        async def call() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://analytics") as client:
-                return await client.get(path, params=parameters, headers=headers)
-
-        return asyncio.run(call())
-
-    def whole(self, limit: int, **filters: Any) -> list[dict[str, Any]]:
-        items, cursor, pages = [], None, 0
-        while cursor is not None or pages == 0:
-            more: dict[str, str] = {} if cursor is None else {"cursor": cursor}
-            page = self.get("/v1/tickets", limit=limit, **filters, **more).json()
-            items += page["items"]
-            assert 0 < len(page["items"]) <= limit or pages == 0
-            cursor, pages = page["next_cursor"], pages + 1
-            assert pages <= len(self.story.tickets), "the list does not end"
-        return items
 
 
 @pytest.fixture
@@ -62,13 +23,6 @@ def door(shared_rig: Any, make_story: Any, fill: Any) -> Door:
     return Door(shared_rig, shared_rig.api_story)
 
 
-def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    body: dict[str, Any] = answer.json()
-    assert (answer.status_code, body["code"]) == (status, code)
-    assert answer.headers["content-type"] == "application/problem+json"
-    return body
-
-
 FILTERS = st.fixed_dictionaries(
     {},
     optional={
@@ -76,6 +30,10 @@ FILTERS = st.fixed_dictionaries(
         "priority": st.sampled_from(["low", "medium", "critical"]),
         "open": st.booleans(),
         "line": st.integers(0, 1),
+        "level": st.integers(1, 3),
+        "queue": st.integers(0, 1),
+        "team": st.integers(0, 1),
+        "assignee": st.integers(0, 3),
         "from": st.integers(0, 25),
         "to": st.integers(0, 25),
     },
@@ -90,17 +48,23 @@ FILTERS = st.fixed_dictionaries(
 @given(wanted=FILTERS, limit=st.integers(1, 12))
 def test_pages_together_are_the_whole_list(door: Door, wanted: dict[str, Any], limit: int) -> None:
     opened = [row[0] for row in door.rig.ask("SELECT opened_at FROM open_tickets ORDER BY opened_at")]
-    filters: dict[str, Any] = {name: wanted[name] for name in ("stage", "priority", "open") if name in wanted}
+    assert None not in opened
+    filters: dict[str, Any] = {
+        name: wanted[name] for name in ("stage", "priority", "open", "level") if name in wanted
+    }
     if "line" in wanted:
         filters["line_id"] = str(door.story.lines[wanted["line"]].line_id)
+    for name, known in (("queue", "queues"), ("team", "teams"), ("assignee", "operators")):
+        if name in wanted:
+            filters[f"{name}_id"] = str(getattr(door.story, known)[wanted[name]])
     for bound in ("from", "to"):
         if bound in wanted:
             moment = opened[min(wanted[bound], len(opened) - 1)]
             filters[f"opened_{bound}"] = moment.astimezone(UTC).isoformat()
     items = door.whole(limit, **filters)
     rows = door.rig.ask(
-        "SELECT ticket_id::text, stage, priority, open, line_id::text, opened_at FROM open_tickets"
-        " WHERE number IS NOT NULL"
+        "SELECT ticket_id::text, stage, priority, open, line_id::text, opened_at, level, queue_id::text,"
+        " team_id::text, assignee_id::text FROM open_tickets WHERE number IS NOT NULL"
     )
     expected = [
         row
@@ -109,6 +73,10 @@ def test_pages_together_are_the_whole_list(door: Door, wanted: dict[str, Any], l
         and filters.get("priority") in {None, row[2]}
         and filters.get("open") in {None, row[3]}
         and filters.get("line_id") in {None, row[4]}
+        and filters.get("level") in {None, row[6]}
+        and filters.get("queue_id") in {None, row[7]}
+        and filters.get("team_id") in {None, row[8]}
+        and filters.get("assignee_id") in {None, row[9]}
         and row[5] >= datetime.fromisoformat(filters.get("opened_from", "0001-01-01T00:00:00+00:00"))
         and row[5] < datetime.fromisoformat(filters.get("opened_to", "9999-01-01T00:00:00+00:00"))
     ]
@@ -163,6 +131,14 @@ def test_a_cursor_is_bound_to_its_filters(door: Door) -> None:
         ("/v1/tickets/by-number/7", {"more": 1}),
         ("/v1/tickets/x/timeline", {}),
         (f"/v1/tickets/{uuid4()}/timeline", {"limit": 1001}),
+        ("/v1/tickets", {"level": 4}),
+        ("/v1/tickets", {"min_version": "7"}),
+        ("/v1/tickets", {"min_version": f"{UUID(int=1)}:0"}),
+        (f"/v1/tickets/{UUID(int=4)}/routing-decisions", {"limit": 101}),
+        ("/v1/reports/sla", {"from": "2026-03-01", "to": "2026-03-01"}),
+        ("/v1/reports/sla", {"from": "2026-03-01", "to": "2026-03-01", "clock": "level"}),
+        ("/v1/reports/operator-load", {"from": "2026-03-01", "to": "2026-03-01", "zone": "UTC"}),
+        ("/v1/reports/operator-load", {"from": "2026-03-02", "to": "2026-03-01"}),
         ("/v1/reports/daily-flow", {"to": "2026-03-01"}),
         ("/v1/reports/daily-flow", {"from": "2026-03-02", "to": "2026-03-01"}),
         ("/v1/reports/daily-flow", {"from": "2025-01-01", "to": "2026-03-01"}),
@@ -182,7 +158,10 @@ def test_what_a_route_does_not_take_is_refused(door: Door, path: str, parameters
         "/v1/tickets",
         "/v1/tickets/by-number/1000",
         f"/v1/tickets/{UUID(int=3)}/timeline",
+        f"/v1/tickets/{UUID(int=3)}/routing-decisions",
         "/v1/reports/daily-flow?from=2026-03-01&to=2026-03-01",
+        "/v1/reports/sla?from=2026-03-01&to=2026-03-01&clock=resolution",
+        "/v1/reports/operator-load?from=2026-03-01&to=2026-03-01",
     ],
 )
 def test_who_may_not_read_gets_nothing(door: Door, path: str) -> None:
@@ -239,9 +218,8 @@ def test_the_flow_of_a_day_is_the_flow_of_that_zones_day(door: Door, zone: str, 
             expected[str((envelope.time + shift).date()), "opened"] += 1
         elif kind == "OperatorReplied":
             expected[str((envelope.time + shift).date()), "operator_replies"] += 1
-    answer = door.get(
-        "/v1/reports/daily-flow", **{"from": "2026-02-27", "to": "2026-03-05"}, zone=zone
-    ).json()
+    asked: dict[str, Any] = {"from": "2026-02-27", "to": "2026-03-05", "zone": zone}
+    answer = door.get("/v1/reports/daily-flow", **asked).json()
     assert [day["date"] for day in answer["days"]][0::6] == ["2026-02-27", "2026-03-05"]
     for day in answer["days"]:
         for name in ("received", "opened", "operator_replies"):

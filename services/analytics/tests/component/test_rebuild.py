@@ -211,7 +211,7 @@ def test_streams_parked_live_and_readable_now_are_told_and_taken_whole(rig: Any,
     story.answer(ticket_id)
     rig.tell(story, begin=begin)
     rig.read_all()
-    count = sum(stream == ticket_id for _, stream, _ in story.told)
+    count = sum((owner, stream) == ("tickets", ticket_id) for owner, stream, _ in story.told)
     assert rig.ask("SELECT version FROM open_tickets WHERE ticket_id = %s", (ticket_id,)) == [(count,)]
     assert_equal_rebuild(rig)
 
@@ -247,7 +247,7 @@ def test_after_a_restore_only_what_was_announced_since_is_true(
     story.answer(ticket_id)
     rig.tell(story, begin=kept)
     rig.read_all()
-    lost = sum(stream == ticket_id for _, stream, _ in story.told)
+    lost = sum((owner, stream) == ("tickets", ticket_id) for owner, stream, _ in story.told)
     tickets = rig.owners["tickets"]
     with psycopg.connect(tickets.owner_url) as connection:
         connection.execute("DELETE FROM events WHERE stream = %s AND sequence = %s", (ticket_id, lost))

@@ -60,7 +60,9 @@ def test_windows_1251_html_with_attachment_is_announced(intake: Intake, door: Pr
         "tier": None,
         "locale": "ru",
         "new": True,
+        "verified": True,
     }
+    assert data["line"]["address"] == LINE
     (attachment,) = data["attachments"]
     assert attachment["filename"] == "счёт.pdf"
     assert attachment["media_type"] == "application/pdf"

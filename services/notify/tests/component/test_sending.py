@@ -242,8 +242,7 @@ def test_a_stop_puts_back_what_was_not_begun(desk: Any, post: Any, senders: Any,
     gate = threading.Event()
 
     async def slowly(_taken: Any) -> str:
-        while not gate.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(gate.wait, 20)
         return "250 OK"
 
     post.answer = slowly
@@ -261,7 +260,7 @@ def test_a_stop_puts_back_what_was_not_begun(desk: Any, post: Any, senders: Any,
 def test_a_lost_connection_before_the_text_is_no_delivery(
     desk: Any, post: Any, senders: Any, until: Any
 ) -> None:
-    broken = []
+    broken: list[int] = []
 
     def answer_recipient(_address: str) -> str:
         if len(broken) < 3:

@@ -120,12 +120,12 @@ def queue(connection: Conn, queue_id: UUID) -> QueueShown | None:
 
 
 def offers(connection: Conn, operator_id: UUID) -> Offers:
-    """What is offered to an operator and was not withdrawn, the first to run out first."""
+    """What tickets offered to an operator and routing did not withdraw, the first to run out first."""
     rows = _rows(
         connection,
         "SELECT ticket_id, offer_id, queue_id, offer_until AS until FROM tickets"
         " WHERE offer_operator_id = %(operator)s AND offer_id IS NOT NULL AND NOT offer_withdrawn"
-        " ORDER BY offer_until, ticket_id LIMIT %(limit)s",
+        " AND offer_seen_at IS NOT NULL ORDER BY offer_until, ticket_id LIMIT %(limit)s",
         {"operator": operator_id, "limit": MOST_OFFERS},
     )
     return Offers(items=[OfferShown(**row) for row in rows])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from services.tickets.tests.assignment_words import accept, after, offer, route
 
 from deskline_events.facts import Customer, Fact, Line
 from deskline_events.intake import MessageKind
@@ -71,3 +72,18 @@ def moved() -> Callable[..., StageChanged]:
         )
 
     return to
+
+
+@pytest.fixture
+def queued(given: Callable[..., Ticket]) -> Ticket:
+    return after(given(), route())
+
+
+@pytest.fixture
+def offered(queued: Ticket) -> Ticket:
+    return after(queued, offer())
+
+
+@pytest.fixture
+def accepted(offered: Ticket) -> Ticket:
+    return after(offered, accept())

@@ -35,6 +35,7 @@ from deskline_tickets.domain.commands import (
     UnassignTicket,
 )
 from deskline_tickets.domain.events import (
+    DecisionRefused,
     MessageSetAside,
     TicketOpened,
 )

@@ -193,7 +193,7 @@ def record_deferred(connection: Conn, deferred: Sequence[Deadline], now: datetim
         return
     connection.execute(
         "UPDATE deadlines SET deferrals = deferrals + 1,"
-        " ask_at = %s + least(%s * power(2, least(deferrals, 10)), %s)"
+        " ask_at = %s + least(%s * power(2, least(greatest(deferrals - 2, 0), 10)), %s)"
         " FROM unnest(%s::text[], %s::uuid[], %s::text[], %s::int[])"
         " AS new (kind, subject, key, generation) WHERE deadlines.kind = new.kind"
         " AND deadlines.subject = new.subject AND deadlines.key = new.key"

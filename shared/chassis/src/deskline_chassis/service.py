@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Annotated
 from uuid import UUID
@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from deskline_chassis.applying import ReaderSpec
 from deskline_chassis.bell import Bell
 from deskline_chassis.broker import Broker
+from deskline_chassis.deadlines import failed_deadlines, retry_deadlines
 from deskline_chassis.event_log import EventLog
 from deskline_chassis.http import create_app, serve_http
 from deskline_chassis.identity import Verifier, trust
@@ -150,7 +151,7 @@ def serve(service: Service, only: frozenset[str]) -> int:
 
 
 def command_line(service: Service) -> typer.Typer:
-    """The service's command line: serve, migrate, republish, parked."""
+    """The service's command line: serve, migrate, republish, parked, deadlines."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
     @app.command("serve")
@@ -185,6 +186,12 @@ def command_line(service: Service) -> typer.Typer:
             _parked_commands(service, service.reader),
             name="parked",
             help="Records that could not be applied.",
+        )
+    if service.announces:
+        app.add_typer(
+            _deadline_commands(service),
+            name="deadlines",
+            help="Deadlines that failed by themselves.",
         )
     for name, commands in service.commands.items():
         app.add_typer(commands, name=name)
@@ -221,5 +228,25 @@ def _parked_commands(service: Service, reader: Callable[[Parts], ReaderSpec]) ->
         if not discard(Parts(load(service.settings)).database, parked_id):
             typer.echo("no such loose record; those of a stream can only be redriven", err=True)
             raise typer.Exit(1)
+
+    return app
+
+
+def _deadline_commands(service: Service) -> typer.Typer:
+    app = typer.Typer(no_args_is_help=True)
+
+    @app.command("list")
+    def list_command() -> None:
+        """One JSON line per failed deadline, the oldest first."""
+        for failed in failed_deadlines(Parts(load(service.settings)).database):
+            typer.echo(json.dumps(asdict(failed.deadline) | {"cause": failed.cause}, default=str))
+
+    @app.command("retry")
+    def retry_command(
+        subject: Annotated[UUID | None, typer.Argument(help="of one subject; all by default")] = None,
+    ) -> None:
+        """Arm failed deadlines anew; they are asked at once."""
+        parts = Parts(load(service.settings))
+        typer.echo(f"{retry_deadlines(parts.database, parts.log, subject)} deadlines armed anew")
 
     return app

@@ -114,8 +114,9 @@ class Settled:
 
 
 _SETTLED: Final = (
-    " RETURNING n.place, n.notification_id, n.event_id, n.ticket_id, n.kind, n.recipient_kind, n.recipient_id,"
-    " n.reply_id, n.message_id, n.state, n.reason, n.fact_at, n.finished_at, n.correlation_id, n.traceparent"
+    " RETURNING n.place, n.notification_id, n.event_id, n.ticket_id, n.kind, n.recipient_kind,"
+    " n.recipient_id, n.reply_id, n.message_id, n.state, n.reason, n.fact_at, n.finished_at,"
+    " n.correlation_id, n.traceparent"
 )
 
 

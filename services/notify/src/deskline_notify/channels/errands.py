@@ -1,4 +1,4 @@
-"""Errands of one process: a queue for its connections, what became of each, and whether the provider is there."""
+"""Errands of one process: a queue for its connections, what became of each, the provider's absence."""
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence

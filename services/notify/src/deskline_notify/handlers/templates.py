@@ -9,7 +9,7 @@ from deskline_events.notify import NotificationKind
 from deskline_notify.adapters.template_store import Saved, lock_template, save_template, saved_templates
 from deskline_notify.answers import Preview, TemplateList, TemplateShown
 from deskline_notify.domain.cleaning import one_line
-from deskline_notify.domain.mails import page_of
+from deskline_notify.domain.mails import MOST_SUBJECT, page_of
 from deskline_notify.domain.variables import KINDS, LANGUAGES, VARIABLES, sample_of
 from deskline_notify.templates.defaults import default_of
 from deskline_notify.templates.sandbox import Fault, Source, faults_of, render
@@ -80,7 +80,7 @@ def preview(kind: NotificationKind, language: Language, source: Source) -> Previ
         raise TemplateRefusedError(faults)
     rendered = render(source, sample_of(kind, language))
     page = page_of(rendered.text, language) if rendered.html is None else rendered.html
-    return Preview(subject=one_line(rendered.subject, 250), text=rendered.text, html=page)
+    return Preview(subject=one_line(rendered.subject, MOST_SUBJECT), text=rendered.text, html=page)
 
 
 def _shown(kind: NotificationKind, language: Language, saved: Saved | None) -> TemplateShown:

@@ -37,6 +37,7 @@ _NODES: Final = (
     nodes.And,
     nodes.Or,
 )
+_EVERY_NAME: Final = frozenset(name for names in VARIABLES.values() for name in names)
 
 
 class RenderError(Exception):
@@ -86,7 +87,18 @@ _HTML: Final = _environment(escaped=True)
 
 @lru_cache(maxsize=256)
 def _compiled(source: str, escaped: bool) -> Template:  # noqa: FBT001 -- part of the cache's key
+    # Checked again: what was saved may have been changed on another way than ours.
+    if len(source) > MOST_SOURCE or not all(map(_is_harmless, _parts(_TEXT.parse(source)))):
+        raise RenderError("The template holds what no template may hold.")
     return (_HTML if escaped else _TEXT).from_string(source)
+
+
+def _is_harmless(node: nodes.Node) -> bool:
+    return isinstance(node, _NODES) and (not isinstance(node, nodes.Name) or node.name in _EVERY_NAME)
+
+
+def _parts(tree: nodes.Template) -> list[nodes.Node]:
+    return [tree, *tree.find_all(nodes.Node)]
 
 
 def faults_of(kind: NotificationKind, language: Language, source: Source) -> list[Fault]:
@@ -110,7 +122,7 @@ def _faults_of_part(kind: NotificationKind, field: str, part: str) -> list[Fault
         return [Fault(field, f"It can't be read as a template: {error.message}", error.lineno)]
     except RecursionError:
         return [Fault(field, "It is nested too deeply.")]
-    found = [tree, *tree.find_all(nodes.Node)]
+    found = _parts(tree)
     if len(found) > MOST_NODES:
         return [Fault(field, f"It has more than {MOST_NODES} parts.")]
     return [Fault(field, problem, node.lineno) for node in found if (problem := _problem(kind, node))]

@@ -286,21 +286,22 @@ def _escalated(ticket: Ticket, fact: Escalated, _context: _Context) -> Ticket:
 
 
 def _decision_refused(ticket: Ticket, fact: DecisionRefused, _context: _Context) -> Ticket:
-    unchanged = fact.assignment_no == ticket.assignment_no
     told = replace(
         _numbered(ticket, fact.assignment_no),
         stage=fact.stage,
         assignee_id=fact.assignee_id,
         assignee_team_id=ticket.assignee_team_id if fact.assignee_id == ticket.assignee_id else None,
     )
-    match fact.decision:
-        case "queue" if ticket.asked_id == fact.decision_id:
-            return _counted(replace(told, asked_no=None, asked_id=None), unchanged=unchanged)
-        case "offer" | "withdrawal" if ticket.offer is not None and _names(ticket.offer, fact):
-            return _counted(replace(told, offer=None), unchanged=unchanged and fact.decision == "offer")
-        case "unassignment" if not unchanged:
-            # Refused with nothing changed, it would be refused again: the daily sweep asks once more.
-            return replace(told, return_no=None)
+    offer = ticket.offer
+    if fact.decision == "queue" and ticket.asked_id == fact.decision_id:
+        return _counted(replace(told, asked_no=None, asked_id=None), fact, ticket.asked_no)
+    if fact.decision == "offer" and offer is not None and _names(offer, fact):
+        return _counted(replace(told, offer=None), fact, offer.assignment_no)
+    if fact.decision == "withdrawal" and offer is not None and _names(offer, fact):
+        return replace(told, offer=None)
+    if fact.decision == "unassignment" and fact.assignment_no != ticket.return_no:
+        # Refused with nothing changed, it would be refused again: the daily sweep asks once more.
+        return replace(told, return_no=None)
     return told
 
 
@@ -308,8 +309,11 @@ def _names(offer: Offer, fact: DecisionRefused) -> bool:
     return fact.offer_id == offer.offer_id or fact.decision_id == offer.decision_id
 
 
-def _counted(ticket: Ticket, *, unchanged: bool) -> Ticket:
-    return replace(ticket, refusals=ticket.refusals + 1) if unchanged else ticket
+def _counted(ticket: Ticket, fact: DecisionRefused, asked_under: int | None) -> Ticket:
+    """A refusal although the number was right: asked again, it would be refused again."""
+    if fact.assignment_no != asked_under:
+        return ticket
+    return replace(ticket, refusals=ticket.refusals + 1)
 
 
 _APPLYING: Final[dict[type[Fact], Callable[[Ticket, Any, _Context], Ticket]]] = {
