@@ -23,6 +23,7 @@ from tests.witness import opened, read_topic
 
 from deskline_local.client import until
 from deskline_local.deployment import SERVICES, Doors
+from deskline_local.office import FIRST_QUEUE, FIRST_TEAM, Office, Person
 from deskline_local.system import System
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -44,7 +45,10 @@ WRITTEN = {
     "note": OPERATORS[0],
     "reply": OPERATORS[1],
     "refused": "zimorodok7319refused",
+    "operator's name": "зимородок7319оператор",
+    "operator's address": "zimorodok7319operator@staff.example",
 }
+OPERATOR = "0e000000-0000-7000-8000-00000000d001"
 
 
 def _forms(word: str) -> set[bytes]:
@@ -101,6 +105,25 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture(scope="module")
 def line(scene: Scene) -> str:
+    """A mailbox, and an operator to whom its tickets are offered."""
+    office = Office(scene.system)
+    team = f"/v1/teams/{FIRST_TEAM}"
+    office.admin.put(team, {"name": "all"})
+    office.admin.put(
+        f"/v1/operators/{OPERATOR}",
+        {
+            "name": WRITTEN["operator's name"],
+            "address": WRITTEN["operator's address"],
+            "language": "ru",
+            "team_ids": [FIRST_TEAM],
+            "capacity": 100,
+        },
+    )
+    office.admin.put(f"/v1/queues/{FIRST_QUEUE}", {"name": "all", "team_id": FIRST_TEAM, "order": 1})
+    desk = office.desk(Person("", OPERATOR, ("operator",)))
+    desk.post("/v1/presence", {"state": "online"})
+    desk.close()
+    office.close()
     return scene.add_line("support")
 
 
@@ -134,7 +157,7 @@ def test_one_trace_goes_from_the_mail_door_to_the_projection(scene: Scene, ticke
         record for record in published(scene.bootstrap, "deskline.tickets.events") if record.stream == ticket
     ][:1]
     trace_id = event.headers["traceparent"].split("-")[1]
-    spans = _spans(scene, trace_id, "intake", "tickets", "analytics")
+    spans = _spans(scene, trace_id, "intake", "tickets", "routing", "sla", "notify", "analytics")
     (root,) = [span for span in spans if span["parent_id"] is None]
     assert (root["service"], root["name"]) == ("intake", "mail accepted")
     assert _names(spans, "intake") >= {"mail accepted", "mail read", "relay publish"}
@@ -194,6 +217,11 @@ def _many_deliveries(scene: Scene) -> None:
     with ThreadPoolExecutor(len(mails)) as pool:
         answers = list(pool.map(lambda content: scene.deliver(SENDER, SUPPORT, content), mails))
     assert all(isinstance(answer, str) for answer in answers), answers
+
+
+def _told(scene: Scene) -> bool:
+    told = {letter.recipient for letter in scene.system.mailbox.letters()}
+    return {SENDER, WRITTEN["operator's address"]} <= told
 
 
 def _refusals(scene: Scene, ticket: str) -> None:
@@ -257,6 +285,8 @@ def test_words_are_on_the_card_and_in_no_log_header_key_value_span_or_metric(
 
     card = until("everything on the card and in the list", settled, PATIENCE)
     _assert_card_shows_everything(card)
+    # A test that looks for words of the mails must have seen mails on their way.
+    until("a mail to the customer and one to the operator", lambda: _told(scene) or None, PATIENCE)
     _assert_topics_hold_sealed_words_only(scene, ticket)
     _assert_metrics_hold_no_words(scene)
     _assert_files_hold_no_words(scene)

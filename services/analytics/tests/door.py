@@ -41,7 +41,7 @@ class Door:
         **parameters: Any,
     ) -> httpx.Response:
         headers = self.headers(role, scope, actor)
-        return self.ask(lambda client: client.get(path, params=parameters, headers=headers))
+        return self.ask(lambda client: client.get(path, params=parameters or None, headers=headers))
 
     def search(
         self,

@@ -80,12 +80,16 @@ class Served:
 
     async def _serve(self, listener: socket.socket) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        running = [asyncio.create_task(self._beside(self.beat, self._stop))] if self._beside else []
+        running = asyncio.ensure_future(self._run_beside())
         await self._server.serve(sockets=[listener])
         self._stop.set()
-        await asyncio.gather(*running)
+        await running
         if self._close is not None:
             await self._close()
+
+    async def _run_beside(self) -> None:
+        if self._beside is not None:
+            await self._beside(self.beat, self._stop)
 
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call in the application's loop, and give what comes back."""
@@ -322,10 +326,10 @@ class Stage:
         broker: Broker | None = None,
     ) -> World:
         clock = Clock()
-        played = {name: Owner() for name in OWNERS}
-        owners = {name: Served(owner) for name, owner in played.items()}
+        played: dict[str, Owner] = {name: Owner() for name in OWNERS}
+        owners: dict[str, Served] = {name: Served(owner) for name, owner in played.items()}
         http = HttpOwners(
-            {name: served.url for name, served in owners.items()} | (urls or {}),
+            {name: owners[name].url for name in OWNERS} | (urls or {}),
             connections=in_flight,
             total_seconds=total_seconds,
         )
@@ -342,7 +346,7 @@ class Stage:
         feed = None if broker is None else LiveFeed(broker, audience).run
         gateway = Served(create_gateway(Runtime("gateway"), door.pass_on), http.close, feed)
         self._closing += [gateway, *owners.values()]
-        return World(tokens, dict(played), gateway, dict(owners), door, audience, clock)
+        return World(tokens, played, gateway, owners, door, audience, clock)
 
     def close(self) -> None:
         for served in self._closing:
@@ -360,6 +364,14 @@ def stage() -> Iterator[Stage]:
 def world(stage: Stage) -> World:
     """A gateway whose tokens are in memory; its HTTP is real on both sides."""
     return stage.open(MemoryTokens())
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[World]:
+    """A world for many cases of one module, which put right what they change."""
+    stage = Stage()
+    yield stage.open(MemoryTokens())
+    stage.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ Door = Literal["passes", "role_refused", "token_refused"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 _ID: Final = "01890a5d-ac96-774b-bcce-b302000000"
-_INTERVAL: Final = {"start": 540, "end": 1080}
+_OWN: Final = UUID(f"{_ID}01")
+_ANOTHERS: Final = UUID(f"{_ID}02")
+_HOURS: Final = {"start": "09:00", "end": "18:00"}
 
 # By the owner's contract, so that a request that may pass is also one that the owner can do.
 BODIES: Final[Mapping[str, Any]] = {
@@ -56,18 +58,18 @@ BODIES: Final[Mapping[str, Any]] = {
     "put_calendar": {
         "name": "A calendar",
         "zone": "Europe/Moscow",
-        "week": [[_INTERVAL]] * 5 + [[]] * 2,
+        "week": [[_HOURS]] * 5 + [[]] * 2,
     },
-    "put_template": {"subject": "A subject", "body": "A text."},
-    "preview_template": {"subject": "A subject", "body": "A text."},
-    "send_message": {"address": "customer@example.com", "text": "A question."},
+    "put_template": {"subject": "A subject", "text": "A text."},
+    "preview_template": {"subject": "A subject", "text": "A text."},
+    "send_message": {"address": "customer@example.com", "subject": "A subject", "text": "A question."},
     "find_contact": {"address": "customer@example.com"},
     "erase_contact": {},
     "search_tickets": {"text": "words"},
 }
 QUERIES: Final[Mapping[str, str]] = {
     "report_daily_flow": "from=2026-01-01&to=2026-01-02",
-    "report_sla": "from=2026-01-01&to=2026-01-02",
+    "report_sla": "from=2026-01-01&to=2026-01-02&clock=first_response",
     "report_operator_load": "from=2026-01-01&to=2026-01-02",
 }
 
@@ -76,8 +78,8 @@ QUERIES: Final[Mapping[str, str]] = {
 class Places:
     """What the requests are about; in a whole system all of it exists."""
 
-    own_ticket: UUID = UUID(_ID + "01")
-    anothers_ticket: UUID = UUID(_ID + "02")
+    own_ticket: UUID = _OWN
+    anothers_ticket: UUID = _ANOTHERS
     named: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, whose: Whose) -> dict[str, str]:

@@ -44,6 +44,7 @@ from deskline_events.tickets import (
     TicketOffered,
     TicketOpened,
     TicketRouted,
+    TicketUnassigned,
 )
 from deskline_local.databases import ServiceDatabase
 from deskline_local.stack import Stack
@@ -162,6 +163,12 @@ class Facts:
     def accepted(operator_id: UUID, by: UUID | None = None) -> TicketAccepted:
         return TicketAccepted(
             operator_id=operator_id, actor=Actor(kind="operator", id=by or operator_id), assignment_no=1
+        )
+
+    @staticmethod
+    def unassigned(operator_id: UUID) -> TicketUnassigned:
+        return TicketUnassigned(
+            operator_id=operator_id, reason="escalated", actor=Actor(kind="system"), assignment_no=2
         )
 
     @staticmethod

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg import sql
 from services.sla.tests.replica import Replica, Tickets
 
 from deskline_chassis.migrate import migrate
@@ -24,9 +26,22 @@ def new_base(stack: Stack) -> Callable[[], ServiceDatabase]:
     return make
 
 
-@pytest.fixture
-def base(new_base: Callable[[], ServiceDatabase]) -> ServiceDatabase:
+@pytest.fixture(scope="session")
+def one_base(new_base: Callable[[], ServiceDatabase]) -> ServiceDatabase:
     return new_base()
+
+
+@pytest.fixture
+def base(one_base: ServiceDatabase) -> ServiceDatabase:
+    """The same database for each test that needs only one, emptied before."""
+    with psycopg.connect(one_base.owner_url) as connection:
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL(%s)",
+            (["alembic_version", "log_head", "relay"],),
+        ).fetchall()
+        names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in tables)
+        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(names))
+    return one_base
 
 
 @pytest.fixture

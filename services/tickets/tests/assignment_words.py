@@ -82,10 +82,9 @@ def requeue(ticket: Ticket, queue: UUID = OTHER_QUEUE, **more: Any) -> ChangeQue
 
 
 def move(ticket: Ticket, stage: Stage, by: Actor = BY_OPERATOR, **more: Any) -> ChangeStage:
-    fields: dict[str, Any] = {"closing_reason": "solved" if stage == "resolved" else None}
-    return ChangeStage(
-        actor=by, roles=STAFF, stage=stage, now=NOW, expected_version=ticket.version, **(fields | more)
-    )
+    fields: dict[str, Any] = {"expected_version": ticket.version}
+    fields["closing_reason"] = "solved" if stage == "resolved" else None
+    return ChangeStage(actor=by, roles=STAFF, stage=stage, now=NOW, **(fields | more))
 
 
 def refusal(ticket: Ticket, command: Command) -> DecisionRefused:

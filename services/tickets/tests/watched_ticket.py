@@ -121,6 +121,8 @@ class WatchedTicket(RuleBasedStateMachine):
             isinstance(event, TicketRouted) and event.actor.kind == "operator"
         )
         assert after.assignment_no == before.assignment_no + raises
+        # An offer rests on the number: it is answered, or ended, before the number rises.
+        assert after.offer is None or not raises
         if isinstance(event, PriorityChanged | PriorityRaised):
             assert before.priority == event.before != event.after == after.priority
         else:

@@ -1,7 +1,6 @@
 """The wiring of analytics, the only one: serve, migrate, parked, rebuild."""
 
 from deskline_analytics.adapters.erasing import forget_while_serving
-from deskline_analytics.adapters.serving_lock import hold_while_serving
 from deskline_analytics.api.routes import add_routes
 from deskline_analytics.consumer import live_reader
 from deskline_analytics.rebuild import rebuild_command
@@ -11,11 +10,7 @@ from deskline_chassis.service import Parts, Service, command_line
 
 
 def _loops(parts: Parts) -> dict[str, Run]:
-    url = parts.settings.database_url.get_secret_value()
-    return {
-        "serving": hold_while_serving(url, "deskline-analytics"),
-        "erasing": forget_while_serving(parts.database),
-    }
+    return {"erasing": forget_while_serving(parts.database)}
 
 
 SERVICE = Service(

@@ -1,6 +1,8 @@
 """The command `rebuild`: every read model from offset 0, compared with the live one, put in its place."""
 
 import asyncio
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -12,7 +14,7 @@ from psycopg import Connection
 from deskline_analytics import consumer
 from deskline_analytics.adapters import rebuilt_tables
 from deskline_analytics.adapters.rebuilt_tables import Compared
-from deskline_analytics.adapters.serving_lock import take_for_rebuild
+from deskline_analytics.adapters.serving_lock import reader_paused, take_for_rebuild
 from deskline_analytics.projections import MODELS, forget_erased
 from deskline_analytics.rebuilding import RebuildRefusedError, Targets, TopicReplay
 from deskline_analytics.settings import AnalyticsSettings
@@ -25,6 +27,11 @@ from deskline_chassis.settings import MigrationSettings, load, load_migration
 from deskline_events.topics import keys_topic
 
 WRONG_USE: Final = 2
+CLOSE: Final = 500
+"""So few records behind the live reader, it may stand still."""
+APPROACHES: Final = 20
+PATIENCE_SECONDS: Final = 10.0
+MEET_SECONDS: Final = 0.5
 # The comparison of a large table takes its time, and this session is idle while topics are read.
 _PATIENT: Final = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 
@@ -59,7 +66,7 @@ def rebuild_command(
 ) -> None:
     """Rebuild read models from the topics, beside the live ones; exits 1 where they differ.
 
-    Needs the reader stopped (`serve --only http` may go on) and the owner's database URL.
+    The service goes on serving; its reader stands still for moments. Needs the owner's database URL.
     """
     wanted = tuple(dict.fromkeys(models or MODELS))
     if unknown := sorted(set(wanted) - set(MODELS)):
@@ -96,49 +103,8 @@ def _rebuild(
     accept: bool,
 ) -> Verdict:
     if not take_for_rebuild(owner):
-        raise RebuildRefusedError(
-            "a reader of this service is running, or another rebuild: stop it first"
-            " (serve --only http may go on)"
-        )
+        raise RebuildRefusedError("another rebuild of this service is running")
     rebuilt_tables.prepare(owner, MODELS, consumer.REBUILDER, migration.runtime_role)
-    targets = rebuilt_tables.targets(owner, consumer.READER)
-    asyncio.run(_replay(parts, targets))
-    with owner.transaction():
-        forget_erased(owner)
-    verdict = Verdict(
-        tuple(rebuilt_tables.compare(owner, table) for table in wanted),
-        rebuilt_tables.compare_streams(owner, consumer.READER, consumer.REBUILDER),
-        tuple(rebuilt_tables.readable_now(owner, consumer.READER, consumer.REBUILDER)),
-    )
-    _tell_verdict(verdict)
-    _take(owner, verdict, targets, whole=set(wanted) == set(MODELS), accept=accept)
-    return verdict
-
-
-def _take(
-    owner: Connection[tuple[Any, ...]], verdict: Verdict, targets: Targets, *, whole: bool, accept: bool
-) -> None:
-    """Put in place what differs and was accepted, else leave everything as it was."""
-    # After a restore the reader's rows must tell of the new generation, even where nothing was lost by it.
-    restored = rebuilt_tables.restored(owner, consumer.READER, consumer.REBUILDER)
-    readers = not verdict.streams.equal or (restored and whole)
-    if not (verdict.equal or accept) or (verdict.equal and not readers):
-        with owner.transaction():
-            rebuilt_tables.clear(owner, consumer.REBUILDER)
-        return
-    if readers and not whole:
-        raise RebuildRefusedError(
-            "the readers have not applied the same events, so the tables can only be taken together:"
-            " run this without naming models"
-        )
-    rebuilt_tables.put_in_place(
-        owner, verdict.differing, consumer.READER, consumer.REBUILDER, targets, readers=readers
-    )
-    taken = [*verdict.differing, *(["positions and streams"] if readers else [])]
-    _tell(f"taken: {', '.join(taken)}")
-
-
-async def _replay(parts: Parts, targets: Targets) -> None:
     database = Database(
         parts.settings.database_url.get_secret_value(),
         "deskline-analytics-rebuild",
@@ -147,13 +113,125 @@ async def _replay(parts: Parts, targets: Targets) -> None:
     )
     database.open()
     try:
-        applier = applier_for(consumer.rebuilding_reader(), database, parts.keys, parts.broker)
-        compacted = frozenset(parts.broker.topic(keys_topic(owner)) for owner in consumer.KEY_OWNERS)
-        await TopicReplay(applier, parts.broker, compacted, targets, _tell).run()
-        with database.transaction() as connection:
-            forget_erased(connection)
+        rebuilding = _Rebuild(owner, parts, database, migration.url, wanted)
+        return asyncio.run(rebuilding.run(accept=accept))
     finally:
         database.close()
+
+
+class _Rebuild:
+    """Follows the live reader, compares with it at one moment, and takes what differs if told so."""
+
+    def __init__(
+        self,
+        owner: Connection[tuple[Any, ...]],
+        parts: Parts,
+        database: Database,
+        url: str,
+        wanted: tuple[str, ...],
+    ) -> None:
+        self._owner = owner
+        self._database = database
+        self._url = url
+        self._wanted = wanted
+        self._whole = set(wanted) == set(MODELS)
+        self._replay = TopicReplay(
+            applier_for(consumer.rebuilding_reader(), database, parts.keys, parts.broker),
+            parts.broker,
+            frozenset(parts.broker.topic(keys_topic(owner)) for owner in consumer.KEY_OWNERS),
+            _tell,
+        )
+
+    async def run(self, *, accept: bool) -> Verdict:
+        """Raises RebuildRefusedError, and errors of both servers."""
+        async with self._replay:
+            await self._approach()
+            verdict = await self._compare()
+            _tell_verdict(verdict)
+            await self._take(verdict, accept=accept)
+        return verdict
+
+    async def _approach(self) -> None:
+        """Come close to the live reader, which goes on, so that it need not stand still for long."""
+        for _ in range(APPROACHES):
+            await self._replay.reach(rebuilt_tables.targets(self._owner, consumer.READER))
+            now = rebuilt_tables.targets(self._owner, consumer.READER)
+            if await self._replay.behind(now) <= CLOSE:
+                return
+
+    async def _compare(self) -> Verdict:
+        """As soon as the live reader is past the repeats of a higher epoch, or reads no more of them."""
+        seen: Targets = {}
+        since = time.monotonic()
+        while True:
+            patient = time.monotonic() - since < PATIENCE_SECONDS
+            found = await self._meet(patient=patient)
+            if isinstance(found, Verdict):
+                return found
+            if found != seen:
+                seen, since = found, time.monotonic()
+            await asyncio.sleep(MEET_SECONDS)
+
+    async def _meet(self, *, patient: bool) -> Verdict | Targets:
+        """What the comparison says; to who is patient, where the reader stands if it reads repeats."""
+        with ExitStack() as pause:
+            paused = pause.enter_context(reader_paused(self._url, consumer.READER))
+            targets = rebuilt_tables.targets(paused, consumer.READER)
+            if await self._replay.is_ahead(targets):
+                if patient:
+                    return targets
+                raise RebuildRefusedError(
+                    "the live reader went back to read repeats of a higher epoch, and stands still there:"
+                    " let it catch up, then run this again"
+                )
+            await self._come_up(targets)
+            with self._owner.transaction():
+                forget_erased(self._owner)
+            with rebuilt_tables.one_moment(self._owner):
+                # It stood still until now; what it applies from here on is not seen.
+                paused.execute("SELECT")
+                pause.close()
+                if patient and rebuilt_tables.is_rereading(self._owner, consumer.READER, consumer.REBUILDER):
+                    return targets
+                return Verdict(
+                    tuple(rebuilt_tables.compare(self._owner, table) for table in self._wanted),
+                    self._streams(self._owner),
+                    tuple(rebuilt_tables.readable_now(self._owner, consumer.READER, consumer.REBUILDER)),
+                )
+
+    async def _come_up(self, targets: Targets) -> None:
+        """To exactly where the live reader stands still."""
+        await self._replay.reach(targets)
+        with self._database.transaction() as connection:
+            forget_erased(connection)
+
+    def _streams(self, connection: Connection[tuple[Any, ...]]) -> Compared:
+        return rebuilt_tables.compare_streams(connection, consumer.READER, consumer.REBUILDER)
+
+    async def _take(self, verdict: Verdict, *, accept: bool) -> None:
+        """Put in place what differs and was accepted, else leave everything as it was."""
+        # After a restore the reader's rows must tell of the new generation, even where nothing was lost.
+        restored = rebuilt_tables.restored(self._owner, consumer.READER, consumer.REBUILDER) and self._whole
+        if not (verdict.equal or accept) or (verdict.equal and not restored):
+            with self._owner.transaction():
+                rebuilt_tables.clear(self._owner, consumer.REBUILDER)
+            return
+        with reader_paused(self._url, consumer.READER, streams=True) as paused:
+            await self._come_up(rebuilt_tables.targets(paused, consumer.READER))
+            forget_erased(paused)
+            # The live reader went on since the comparison: what it did with streams may differ only now.
+            readers = restored or not self._streams(paused).equal
+            if readers and not self._whole:
+                raise RebuildRefusedError(
+                    "the readers have not applied the same events, so the tables can only be taken together:"
+                    " run this without naming models"
+                )
+            # Streams that the live reader has not applied since may be in any table by now.
+            tables = MODELS if readers else verdict.differing
+            rebuilt_tables.put_in_place(paused, tables, consumer.READER, consumer.REBUILDER, readers=readers)
+            paused.commit()
+        taken = [*tables, *(["positions and streams"] if readers else [])]
+        _tell(f"taken: {', '.join(taken)}")
 
 
 def _tell(line: str) -> None:

@@ -1,13 +1,13 @@
 """Rebuilding any reader's tables from offset 0 beside the live ones; knows nothing of what they hold.
 
-The rebuilt tables lie in a schema of their own, under a reader of its own, and reach exactly as far as the
-live reader's positions. Then both are compared, row by row in one hash a table.
+The rebuilt tables lie in a schema of their own, under a reader of its own, and follow the live reader until
+it stands still for a moment: there both have applied the same records and can be compared.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -36,41 +36,58 @@ Targets = dict[Place, int]
 
 
 class TopicReplay:
-    """Reads partitions from their beginning up to targets into an applier; errors are aiokafka's."""
+    """Reads partitions from their beginning up to targets into an applier; errors are aiokafka's.
 
-    def __init__(
-        self, applier: Applier, broker: Broker, compacted: frozenset[str], targets: Targets, tell: Tell
-    ) -> None:
+    Use it in an `async with` statement; the targets may be reached one after the other.
+    """
+
+    def __init__(self, applier: Applier, broker: Broker, compacted: frozenset[str], tell: Tell) -> None:
         self._applier = applier
-        self._broker = broker
         self._compacted = compacted
-        self._targets = {place: offset for place, offset in targets.items() if offset > 0}
+        self._targets: Targets = {}
         self._tell = tell
         self._generations: dict[Place, int] = {}
         self._begun: set[Place] = set()
         self._read = 0
         self._told = float("-inf")
+        self._broker = broker
 
-    async def run(self) -> int:
-        """Replay; how many records were read. Raises RebuildRefusedError, SurroundingsError, KafkaError."""
-        consumer = AIOKafkaConsumer(
+    async def __aenter__(self) -> Self:
+        self._consumer = AIOKafkaConsumer(
             **self._broker.client_settings(self._applier.spec.name),
             enable_auto_commit=False,
             auto_offset_reset="none",
             fetch_max_wait_ms=100,
         )
-        await consumer.start()
-        try:
-            await self._begin(consumer)
-            await self._replay(consumer)
-        finally:
-            await consumer.stop()
-        return self._read
+        await self._consumer.start()
+        return self
 
-    async def _begin(self, consumer: AIOKafkaConsumer) -> None:
-        places = {TopicPartition(*place): place for place in self._targets}
-        if not places:
-            return
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def reach(self, targets: Targets) -> None:
+        """Replay up to there. Raises RebuildRefusedError, SurroundingsError, KafkaError."""
+        new = {place for place, offset in targets.items() if offset > 0} - set(self._targets)
+        self._targets = {place: offset for place, offset in targets.items() if offset > 0}
+        if new:
+            await self._begin(new)
+        await self._replay(self._consumer)
+
+    async def behind(self, targets: Targets) -> int:
+        """How many records there are between what was replayed and the targets."""
+        return sum([max(0, target - await self._position(place)) for place, target in targets.items()])
+
+    async def is_ahead(self, targets: Targets) -> bool:
+        """Whether the live reader went back, as it does to read the repeats of a higher epoch."""
+        return any([await self._position(place) > target for place, target in targets.items()])
+
+    async def _position(self, place: Place) -> int:
+        tp = TopicPartition(*place)
+        return int(await self._consumer.position(tp)) if tp in self._consumer.assignment() else 0
+
+    async def _begin(self, new: set[Place]) -> None:
+        consumer = self._consumer
+        places = {TopicPartition(*place): place for place in new}
         starts = await consumer.beginning_offsets(list(places))
         ends = await consumer.end_offsets(list(places))
         for tp, place in places.items():
@@ -85,15 +102,19 @@ class TopicReplay:
                     f"{tp.topic} {tp.partition} begins at offset {starts[tp]}: what was before it is gone,"
                     " so nothing can be rebuilt from it"
                 )
-        consumer.assign(list(places))
-        await self._learn_generations(consumer)
-        await asyncio.to_thread(self._applier.assigned, list(places.values()))
+        known = {tp: await consumer.position(tp) for tp in consumer.assignment()}
+        consumer.assign([*known, *places])
+        for tp, offset in (known | starts).items():
+            consumer.seek(tp, offset)
+        await self._learn_generations(consumer, new)
+        everything = [(tp.topic, tp.partition) for tp in (*known, *places)]
+        await asyncio.to_thread(self._applier.assigned, everything)
         for tp in places:
             consumer.seek(tp, starts[tp])
 
-    async def _learn_generations(self, consumer: AIOKafkaConsumer) -> None:
+    async def _learn_generations(self, consumer: AIOKafkaConsumer, new: set[Place]) -> None:
         """The generation that each partition ends with; what was announced before it was restored away."""
-        pending = {TopicPartition(*place) for place in self._targets if place[0] not in self._compacted}
+        pending = {TopicPartition(*place) for place in new if place[0] not in self._compacted}
         for tp in pending:
             consumer.seek(tp, max(0, self._targets[tp.topic, tp.partition] - TAIL))
         deadline = time.monotonic() + SILENT_SECONDS
@@ -110,7 +131,7 @@ class TopicReplay:
         heard = time.monotonic()
         while pending := await self._pending(consumer):
             fetched = await consumer.getmany(*pending, timeout_ms=500, max_records=BATCH)
-            batch = await asyncio.to_thread(self._batch, fetched)
+            batch = self._batch(fetched)
             if batch:
                 outcome = await asyncio.to_thread(self._applier.apply, batch)
                 self._follow(consumer, outcome)
@@ -137,6 +158,9 @@ class TopicReplay:
         for tp, found in fetched.items():
             place = (tp.topic, tp.partition)
             records = [_record(one) for one in found if one.offset < self._targets[place]]
+            if len(records) < len(found):
+                # What lies behind the target is read when there is a later one.
+                self._consumer.seek(tp, self._targets[place])
             if kept := self._of_last_restore(place, records):
                 batch[place] = kept
         return batch

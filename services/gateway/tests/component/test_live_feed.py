@@ -72,10 +72,10 @@ def figure(name: str, **labels: str) -> float:
 
 
 @pytest.fixture
-def live(stage: Any, memory: Any, broker: Broker, until: Until) -> Iterator[Any]:
+def live(stage: Any, memory: Any, broker: Broker, until: Until) -> Any:
     world = stage.open(memory, broker=broker)
     until(lambda: figure("up") == 1.0, 30.0)
-    yield world
+    return world
 
 
 @pytest.fixture

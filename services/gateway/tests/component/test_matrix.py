@@ -7,11 +7,11 @@ from uuid import UUID
 
 import httpx
 import pytest
+from services.gateway.tests.matrix import SCOPES, Case, matrix
 
 from deskline_chassis.identity import HEADER, Verifier
 from deskline_gateway.domain.rules import OWNERS, ROLES, Rule
 from deskline_gateway.domain.table import RULES
-from services.gateway.tests.matrix import SCOPES, Case, matrix
 
 pytestmark = pytest.mark.component
 
@@ -21,7 +21,8 @@ NOBODY = UUID(int=0)
 
 def owner_path(case: Case) -> str:
     path = case.path.partition("?")[0]
-    return path.removesuffix("/events") if case.rule.watches is not None else path
+    instead = {"watch_ticket": "", "watch_queue": "/waiting"}
+    return path.removesuffix("/events") + instead.get(case.rule.name, "")
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def ask(client: httpx.Client, world: Any, case: Case, token: str | None) -> int:
 
 def identities(world: Any) -> dict[str, tuple[UUID, frozenset[str], str]]:
     """Owner → who reached it last."""
-    found = {}
+    found: dict[str, tuple[UUID, frozenset[str], str]] = {}
     for name in OWNERS:
         if world.played[name].received:
             signed = world.played[name].last.headers[HEADER.lower()]
@@ -61,8 +62,11 @@ def test_the_matrix_has_every_route_role_scope_and_both_tickets() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_who_may_reaches_the_owner_as_themselves_and_nobody_else_does(
-    rule: Rule, world: Any, client: httpx.Client
+    rule: Rule, lasting: Any, client: httpx.Client
 ) -> None:
+    world = lasting
+    for owner in world.played.values():
+        owner.status, owner.headers = 200, {"content-type": "application/json"}
     world.played["analytics"].body = b'{"items":[],"next_cursor":null}'
     tokens = {
         (role, scope): world.token(role, scope=scope, actor_id=ACTOR) for role in ROLES for scope in SCOPES
@@ -83,9 +87,9 @@ def test_who_may_reaches_the_owner_as_themselves_and_nobody_else_does(
                 assert json.loads(received.body) == case.body
             for name in ("Idempotency-Key", "If-Match"):
                 assert received.headers.get(name.lower()) == case.headers.get(name), case
-            who = (NOBODY, frozenset({"customer"}), "own")
+            who: tuple[UUID, frozenset[str], str] = (NOBODY, frozenset({"customer"}), "own")
             if not rule.public:
-                who = (ACTOR, frozenset({case.role}), case.scope)
+                who = (ACTOR, frozenset({str(case.role)}), str(case.scope))
             reached = identities(world)
             assert set(reached.values()) == {who}, case
             # A queue's stream needs the tickets that stand in it, which the same identity may see.
@@ -103,8 +107,11 @@ def test_several_roles_are_passed_on_together(world: Any) -> None:
 @pytest.mark.parametrize(
     "rule", [rule for rule in RULES if "ticket_id" in rule.parameters], ids=lambda rule: rule.name
 )
-def test_anothers_existing_ticket_by_id(rule: Rule, world: Any, client: httpx.Client) -> None:
+def test_anothers_existing_ticket_by_id(rule: Rule, lasting: Any, client: httpx.Client, until: Any) -> None:
     """The owner's 404 comes back as it is for a ticket that does not exist, and nothing else was asked."""
+    world = lasting
+    for played in world.played.values():
+        played.received.clear()
     owner = world.played[rule.owner]
     owner.status = 404
     owner.headers = {"content-type": "application/problem+json"}
@@ -114,6 +121,5 @@ def test_anothers_existing_ticket_by_id(rule: Rule, world: Any, client: httpx.Cl
             token = world.token(case.role, scope=case.scope)
             assert ask(client, world, case, token) == 404, case
             assert owner.last.path == owner_path(case)
-            assert str(world.tokens.kept and owner.last.path).count("..") == 0
     assert world.reached == len(owner.received) > 0
-    assert not world.audience._subscriptions
+    until(lambda: not world.audience._subscriptions)

@@ -24,6 +24,41 @@ CARD = f"/v1/tickets/{TICKET}"
 INTERNAL = "canary-10.0.0.7-psycopg"
 
 
+class Flaky:
+    """A listener that hangs up on the first requests and answers the later ones."""
+
+    def __init__(self, hang_ups: int) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0.05)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.requests = 0
+        self._hang_ups = hang_ups
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(5)
+        self._listener.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(5)
+                assert connection.recv(65536)
+                self.requests += 1
+                if self.requests > self._hang_ups:
+                    connection.sendall(
+                        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+                        b"content-length: 2\r\nconnection: close\r\n\r\n{}"
+                    )
+
+
 def is_problem(answer: Any, status: int, code: str) -> bool:
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
@@ -129,6 +164,42 @@ def test_a_failure_of_the_owner_is_passed_on_without_its_internals(
     assert len(world.tickets.received) == 1
 
 
+def test_a_version_that_has_not_come_yet_is_told_as_that(world: Any) -> None:
+    world.analytics.status = 503
+    world.analytics.headers = {"content-type": "application/problem+json", "retry-after": "1"}
+    world.analytics.body = json.dumps({"code": "version_pending", "detail": INTERNAL}).encode()
+    asked = f"/v1/tickets?min_version={TICKET}:7"
+    answer = world.ask("GET", asked, world.token())
+    assert is_problem(answer, 503, "version_pending")
+    assert answer.headers["retry-after"] == "1"
+    assert world.analytics.last.query == f"min_version={TICKET}:7"
+
+
+def test_a_put_reaches_its_owner_with_its_version_and_is_never_sent_again(
+    stage: Any, memory: Any, flaky: Callable[[int], Flaky]
+) -> None:
+    broken = flaky(1)
+    world = stage.open(memory, urls={"sla": broken.url})
+    token, body = world.token("admin"), b'{"name": "x"}'
+    world.played["routing"].headers["etag"] = '"2"'
+    answer = world.ask("PUT", f"/v1/queues/{TICKET}", token, content=body, headers={"If-Match": '"1"'})
+    received = world.played["routing"].last
+    assert (received.method, received.body, received.headers["if-match"]) == ("PUT", body, '"1"')
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"2"')
+    unknown = world.ask("PUT", f"/v1/policies/{TICKET}", token, content=body)
+    assert is_problem(unknown, 504, "outcome_unknown")
+    assert "Read what is there" in unknown.json()["detail"]
+    assert broken.requests == 1
+
+
+def test_an_owners_wish_to_wait_is_passed_back(world: Any) -> None:
+    world.played["intake"].status = 429
+    world.played["intake"].headers = {"content-type": "application/problem+json", "retry-after": "17"}
+    world.played["intake"].body = b'{"status":429,"code":"too_many_forms"}'
+    answer = world.ask("POST", f"/v1/lines/{TICKET}/messages", content=b"{}")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "17")
+
+
 @pytest.mark.parametrize("status", [302, 307, 401, 404])
 def test_what_an_owner_should_never_say_is_not_passed_on(world: Any, status: int) -> None:
     world.tickets.status = status
@@ -156,41 +227,6 @@ def test_an_owner_that_is_away_is_told_and_nothing_was_done(world: Any) -> None:
         assert is_problem(answer, 503, "owner_unavailable")
         assert answer.headers["retry-after"] == "2"
     assert world.ask("GET", "/v1/tickets", token).status_code == 200
-
-
-class Flaky:
-    """A listener that hangs up on the first requests and answers the later ones."""
-
-    def __init__(self, hang_ups: int) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(0.05)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.requests = 0
-        self._hang_ups = hang_ups
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(5)
-        self._listener.close()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except TimeoutError:
-                continue
-            with connection:
-                connection.settimeout(5)
-                assert connection.recv(65536)
-                self.requests += 1
-                if self.requests > self._hang_ups:
-                    connection.sendall(
-                        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-                        b"content-length: 2\r\nconnection: close\r\n\r\n{}"
-                    )
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Threats to the door, each by its name."""
 
+import base64
+import hmac
 import http.client
 import json
 import socket
@@ -9,8 +11,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from services.gateway.tests.matrix import matrix
 
 from deskline_chassis.identity import HEADER, Identity, IdentityRefusedError, Verifier, generate_keys, sign
+from deskline_gateway.domain.table import RULES
 from deskline_gateway.domain.tokens import Token, text_of
 
 pytestmark = pytest.mark.component
@@ -61,6 +65,61 @@ def test_forged_token(real: Any) -> None:
     assert is_refused(real.ask("GET", CARD, text_of(token.id, bytes(32))))
     assert is_refused(real.ask("GET", CARD, text_of(token.id, token.hash)))
     assert real.reached == 1
+
+
+def jwt(header: dict[str, str], claims: dict[str, Any], key: bytes | None) -> str:
+    signed = b".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)
+    )
+    seal = b"" if key is None else hmac.digest(key, signed, "sha256")
+    return (signed + b"." + base64.urlsafe_b64encode(seal).rstrip(b"=")).decode()
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "EdDSA", "Ed25519"])
+def test_algorithm_confusion(world: Any, keys: tuple[str, str], algorithm: str) -> None:
+    """An identity that the caller made, sealed with what everybody knows, opens nothing anywhere."""
+    now = int(datetime.now(UTC).timestamp())
+    claims = {
+        "iss": "deskline.gateway",
+        "aud": "tickets",
+        "sub": TICKET,
+        "roles": ["admin"],
+        "scope": "all",
+        "nbf": now,
+        "exp": now + 30,
+    }
+    for key in (None, base64.b64decode(keys[1]), keys[1].encode()):
+        forged = jwt({"alg": algorithm, "typ": "JWT"}, claims, key)
+        assert is_refused(world.ask("GET", CARD, forged))
+        assert is_refused(world.ask("GET", CARD, headers={HEADER: forged}))
+        with pytest.raises(IdentityRefusedError, match=r"algorithm|forged|malformed"):
+            Verifier(keys[1], "tickets").verify(forged, datetime.now(UTC))
+    assert world.reached == 0
+
+
+def test_cross_site_request_forgery(world: Any) -> None:
+    """What a browser adds by itself opens nothing: there are no cookies, in or out."""
+    token = world.token("admin")
+    headers = {
+        "Cookie": f"token={token}; Authorization=Bearer {token}; session=1",
+        "Origin": "https://evil.example",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    for rule in RULES:
+        world.played[rule.owner].headers["set-cookie"] = "session=1"
+        case = next(case for case in matrix(rules=(rule,)) if case.role is None)
+        content, reached = b"text=1" if rule.has_body else None, world.reached
+        answer = world.ask(rule.method, case.path, content=content, headers=headers)
+        assert "set-cookie" not in answer.headers
+        assert "access-control-allow-credentials" not in answer.headers
+        if rule.public:
+            # Its owner takes JSON only, which no page of another site sends without asking first.
+            received = world.played[rule.owner].last.headers
+            assert "cookie" not in received
+            assert received["content-type"] == "application/x-www-form-urlencoded"
+        else:
+            assert (answer.status_code, world.reached) == (401, reached), rule.name
+            assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
 def test_expired_token_is_refused_although_it_is_remembered(real: Any, until: Callable[..., None]) -> None:
@@ -134,20 +193,26 @@ def test_another_services_audience(world: Any) -> None:
         "/v1/tickets/http:%2f%2fevil%2f",
         "//evil/v1/tickets",
         "/v1/lines/../tickets/set-aside",
+        "/v1/tickets/../events",
+        f"/v1/tickets/{TICKET}/events/..",
+        "/v1/templates/..%2f..%2foperators/ru",
+        "/v1/templates/reply/..",
+        "/v1/operators/%2e%2e",
         "/V1/tickets",
     ],
 )
-def test_path_traversal_in_ids(world: Any, path: str) -> None:
+def test_path_traversal_in_ids(lasting: Any, path: str) -> None:
     # httpx would resolve the dots before it sends; this client sends what it is given.
-    client = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=5)
-    client.request("GET", path, headers={"Authorization": f"Bearer {world.token('operator')}"})
+    client = http.client.HTTPConnection("127.0.0.1", lasting.gateway.port, timeout=5)
+    token = lasting.token("operator", "admin")
+    client.request("GET", path, headers={"Authorization": f"Bearer {token}"})
     answer = client.getresponse()
     problem = json.loads(answer.read())
     client.close()
     assert answer.status in {404, 422}
     assert answer.headers["content-type"] == "application/problem+json"
     assert len(problem["detail"]) > 20
-    assert world.reached == 0
+    assert lasting.reached == 0
 
 
 def chunks(size: int) -> Iterator[bytes]:

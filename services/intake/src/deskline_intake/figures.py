@@ -14,7 +14,7 @@ MAILS: Final = Counter(
 )
 ANNOUNCED: Final = Counter(
     "deskline_intake_announced_total",
-    "Stored mails by outcome: parsed, failed (announced with a notice) or duplicate.",
+    "Stored messages by outcome: parsed, failed (announced with a notice), duplicate or erased.",
     ["outcome"],
     registry=REGISTRY,
 )

@@ -1,6 +1,7 @@
 """Intake, wired: the doors for mail and forms, the readers of what they stored, the sweeper, the relay."""
 
 import sys
+from datetime import timedelta
 from typing import Final
 
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from deskline_intake.adapters.registry import PostgresRegistry
 from deskline_intake.api import FORM_BODY_BYTES, Desk, add_routes
 from deskline_intake.channels.smtp import SmtpDoor
 from deskline_intake.commands import contacts, lines
+from deskline_intake.domain.rates import Rate
 from deskline_intake.handlers.erasing import Eraser
 from deskline_intake.handlers.forms import FormDoor
 from deskline_intake.opening import MailOpener
@@ -57,7 +59,10 @@ def app(parts: Parts) -> FastAPI:
     )
     trust(made, Verifier(settings.identity_public_key, parts.name))
     forms = FormDoor(
-        parts.database, settings.form_line_rate, settings.form_address_rate, _BELL.ring_from_thread
+        parts.database,
+        Rate(settings.form_line_limit, timedelta(seconds=settings.form_line_seconds)),
+        Rate(settings.form_address_limit, timedelta(seconds=settings.form_address_seconds)),
+        _BELL.ring_from_thread,
     )
     registry = PostgresRegistry()
     add_routes(made, Desk(parts.database, registry, forms, Eraser(parts.database, parts.log, registry)))

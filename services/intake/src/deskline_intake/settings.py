@@ -1,13 +1,11 @@
 """What intake is told by its environment."""
 
-from datetime import timedelta
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from deskline_chassis.settings import ServiceSettings
-from deskline_intake.domain.rates import Rate
 
 MIB: Final = 1024 * 1024
 _DOMAIN: Final = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
@@ -54,16 +52,6 @@ class IntakeSettings(ServiceSettings):
     def own_domain_names(self) -> frozenset[str]:
         """Our domains in lower case."""
         return frozenset((self.own_domains or "").lower().split(",")) - {""}
-
-    @property
-    def form_line_rate(self) -> Rate:
-        """How often one line's form may be sent."""
-        return Rate(self.form_line_limit, timedelta(seconds=self.form_line_seconds))
-
-    @property
-    def form_address_rate(self) -> Rate:
-        """How often one address may be typed."""
-        return Rate(self.form_address_limit, timedelta(seconds=self.form_address_seconds))
 
     @model_validator(mode="after")
     def _one_mail_fits(self) -> Self:

@@ -1,10 +1,11 @@
 """A person who was erased is readable nowhere, and everything that was accepted still has its one effect."""
 
 import base64
+import contextlib
 import functools
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from deskline_intake.adapters.objects import ObjectKeeper, open_objects
 from deskline_intake.adapters.registry import PostgresRegistry
 from deskline_intake.handlers.erasing import Eraser
 from deskline_intake.opening import MailOpener, OpenedMail
-from deskline_intake.ports import ReadMail, Turn
+from deskline_intake.ports import ReadMail, StoredMail, Turn
 from deskline_intake.reading import Bell, MailReader
 
 pytestmark = pytest.mark.component
@@ -281,6 +282,46 @@ def test_a_mail_that_is_being_read_ends_as_erased(intake: Intake, eraser: Eraser
     intake.start()
     until(lambda: not leaks(intake), 20)
     assert [found for found, _ in effects(intake)].count(raw_id) == 1
+
+
+class _Emptied(MailOpener):
+    """Erases the sender when a mail was taken to be read, before its bytes are looked at."""
+
+    erase: Any = None
+
+    def open(
+        self, mail: StoredMail, raws: Mapping[UUID, bytes], turn: Turn, files: contextlib.ExitStack
+    ) -> OpenedMail:
+        self.erase()
+        return super().open(mail, {}, turn, files)
+
+
+@pytest.mark.parametrize("heavy", [False, True], ids=["light", "heavy"])
+def test_a_mail_whose_bytes_vanish_before_it_is_read_ends_as_erased(
+    intake: Intake, eraser: Eraser, heavy: bool
+) -> None:
+    intake.add_line()
+    first = intake.start()
+    send(first, letter())
+    intake.settled()
+    first.stop()
+    door = intake.start("--only", "smtp")
+    raw_id = send(door, letter(f"{CANARY} " * (30_000 if heavy else 1)))
+    door.stop()
+    contact = contact_of(intake)
+    objects = ObjectKeeper(open_objects(intake.environment["DESKLINE_INTAKE_OBJECT_STORE"]))
+    database = Database(intake.database.runtime_url, "test-reader")
+    database.open()
+    opener = _Emptied(database, objects, frozenset(), 20)
+    opener.erase = lambda: eraser.erase(contact, cause())
+    log = EventLog("intake", KeyRing(KEK))
+    try:
+        MailReader(database, log, PostgresRegistry(), opener, Bell(), heavy=heavy).read_some()
+    finally:
+        database.close()
+    assert [found for found, _ in effects(intake)].count(raw_id) == 1
+    assert intake.sql("SELECT count(*) FROM lanes WHERE holder IS NOT NULL") == [(0,)]
+    assert not leaks(intake)
 
 
 def test_objects_are_removed_after_a_crash_and_a_store_that_was_away(intake: Intake, door: Process) -> None:

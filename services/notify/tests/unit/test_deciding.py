@@ -1,5 +1,6 @@
 """What is decided without a database: who is told, in which thread, when again, and who may see it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -94,28 +95,37 @@ def test_a_wrong_password_of_ours_is_no_mails_fault() -> None:
 def test_a_ticket_is_brought_forward_by_its_facts(facts: Any, ticket: Ticket) -> None:
     operator, team = uuid4(), uuid4()
     for fact in (facts.routed(team), facts.accepted(operator), facts.wrote(ticket.contact_id, kind="list")):
-        evolve(ticket, fact)
+        evolve(ticket, fact, NOW)
     assert (ticket.team_id, ticket.assignee_id, ticket.last_kind) == (team, operator, "list")
     assert not ticket.takes_automatic_mail
-    evolve(ticket, facts.wrote(ticket.contact_id))
+    evolve(ticket, facts.wrote(ticket.contact_id), NOW)
     assert ticket.takes_automatic_mail
 
 
-def test_who_is_meant_is_said_when_it_is_known(ticket: Ticket) -> None:
+def test_who_is_meant_is_said_when_it_is_known(facts: Any, ticket: Ticket) -> None:
     ask = question("assignee", ticket.ticket_id)
     assert recipients_of(ask, None, {}, NOW + timedelta(hours=5)) is None
     assert recipients_of(ask, ticket, {}, NOW) is None
     assert recipients_of(ask, ticket, {}, NOW + NOBODY_AFTER) == ()
-    ticket.assignee_id = uuid4()
-    assert recipients_of(ask, ticket, {}, NOW) == (Recipient(kind="operator", id=ticket.assignee_id),)
+    before, after = uuid4(), uuid4()
+    evolve(ticket, facts.accepted(before), NOW - timedelta(minutes=5))
+    assert recipients_of(ask, ticket, {}, NOW) == (Recipient(kind="operator", id=before),)
+    # What the breach itself brought about comes first, or not: the same one is told.
+    evolve(ticket, facts.unassigned(before), NOW + timedelta(seconds=1))
+    evolve(ticket, facts.accepted(after), NOW + timedelta(seconds=2))
+    assert recipients_of(ask, ticket, {}, NOW) == (Recipient(kind="operator", id=before),)
+    late = replace(ask, fact_at=NOW + timedelta(seconds=1))
+    assert recipients_of(late, ticket, {}, NOW) == (Recipient(kind="operator", id=after),)
 
 
-def test_leads_are_those_of_the_tickets_team(ticket: Ticket) -> None:
+def test_leads_are_those_of_the_tickets_team(facts: Any, ticket: Ticket) -> None:
     ask, leads = question("team_lead", ticket.ticket_id), (uuid4(), uuid4())
-    ticket.team_id = uuid4()
+    team = uuid4()
+    evolve(ticket, facts.routed(team), NOW - timedelta(minutes=5))
+    evolve(ticket, facts.routed(uuid4()), NOW + timedelta(seconds=1))
     assert recipients_of(ask, ticket, {}, NOW + timedelta(hours=5)) is None
-    assert recipients_of(ask, ticket, {ticket.team_id: ()}, NOW) == ()
-    found = recipients_of(ask, ticket, {ticket.team_id: leads}, NOW)
+    assert recipients_of(ask, ticket, {team: ()}, NOW) == ()
+    found = recipients_of(ask, ticket, {team: leads}, NOW)
     assert found == tuple(Recipient(kind="operator", id=lead) for lead in leads)
 
 

@@ -143,7 +143,9 @@ def silent_for(bureau: Any, seconds: float) -> None:
     bureau.as_owner("UPDATE presence SET expires_at = expires_at - make_interval(secs => %s)", seconds)
 
 
-def test_after_a_start_everybody_present_gets_one_full_period(bureau: Any, tickets: Any, play: Play) -> None:
+def test_after_a_start_everybody_present_gets_one_full_period(
+    bureau: Any, tickets: Any, play: Play, cause: Any
+) -> None:
     olga = bureau.operator(capacity=9)
     gone = bureau.operator(online=False)
     bureau.presence(gone, "offline")
@@ -156,7 +158,7 @@ def test_after_a_start_everybody_present_gets_one_full_period(bureau: Any, ticke
     started = Hearing(bureau.database, 60)
     assert started.tick() is True
     assert started.tick() is False
-    assert moments.withdraw_from_lost(bureau.desks.open, None) == 0
+    assert moments.withdraw_from_lost(bureau.desks.open, cause) == 0
     ((left,),) = bureau.rows(
         "SELECT expires_at - clock_timestamp() FROM presence WHERE operator_id = %s", olga
     )

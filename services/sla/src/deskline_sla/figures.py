@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 from deskline_chassis.metrics import REGISTRY
 
@@ -20,10 +20,10 @@ STEP_SECONDS: Final = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 600.0, 3600.0),
     registry=REGISTRY,
 )
-STEPS_HELD: Final = Gauge(
-    "deskline_sla_steps_held",
-    "Steps that were due when last asked and could not be decided: the ticket's stream is parked, or its"
-    " owner's watermark is not past their moment.",
+STEPS_HELD: Final = Counter(
+    "deskline_sla_steps_held_total",
+    "Askings of due steps that could not be decided: the ticket's stream is parked or waits for something, or"
+    " its owner's watermark is not past their moment (as is usual within the first second).",
     ["reason"],
     registry=REGISTRY,
 )

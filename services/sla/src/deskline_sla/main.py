@@ -1,5 +1,7 @@
 """The wiring of sla, and its command line."""
 
+from functools import cache
+
 from deskline_chassis.applying import ReaderSpec
 from deskline_chassis.deadlines import fire_deadlines
 from deskline_chassis.runtime import Run
@@ -14,8 +16,14 @@ from deskline_sla.settings import SlaSettings
 from deskline_sla.timers import fires_of, keep_rules
 
 
-def _desks(parts: Parts, watermarks: Watermarks | None = None) -> Desks:
-    return Desks(parts.database, parts.log, watermarks or Watermarks(parts.broker, [WATCHED]))
+@cache
+def _watermarks(parts: Parts) -> Watermarks:
+    return Watermarks(parts.broker, [WATCHED])
+
+
+@cache
+def _desks(parts: Parts) -> Desks:
+    return Desks(parts.database, parts.log, _watermarks(parts))
 
 
 def _reader(parts: Parts) -> ReaderSpec:
@@ -28,10 +36,10 @@ def _routes(parts: Parts) -> None:
 
 
 def _loops(parts: Parts) -> dict[str, Run]:
-    watermarks = Watermarks(parts.broker, [WATCHED])
-    desks = _desks(parts, watermarks)
+    desks = _desks(parts)
     return {
-        "watermarks": watermarks.run,
+        # Timers decide no breach without it: with `serve --only`, name both.
+        "watermarks": _watermarks(parts).run,
         "timers": fire_deadlines(parts.database, parts.log, fires_of(desks)),
         "rules": keep_rules(desks),
     }

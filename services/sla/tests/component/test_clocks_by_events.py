@@ -8,10 +8,12 @@ import pytest
 from services.sla.tests.kit import (
     CUSTOMER,
     answered,
+    book,
     escalated,
     moved,
     opened,
     prioritised,
+    tell,
     wrote,
 )
 from services.sla.tests.replica import Replica, Tickets, ago
@@ -133,6 +135,15 @@ def test_what_comes_again_has_no_effect(sla: Replica, other: Replica, tickets: T
     for since in (0, 13, len(tickets.records) - 1):
         sla.take_again(tickets, since)
         assert state(sla) == once
+
+
+def test_what_was_announced_is_what_a_replay_gives(sla: Replica, tickets: Tickets) -> None:
+    ticket, story = uuid4(), life(ago(hours=8))
+    tickets.say(ticket, *story)
+    sla.take(tickets, batch=3)
+    _, moves = tell(book(), story)
+    replayed = [(move.fact.TYPE.split(".")[2], move.fact.model_dump(mode="json")) for move in moves]
+    assert replayed == sla.told(ticket)
 
 
 def test_no_word_of_anybody_is_kept(sla: Replica, tickets: Tickets) -> None:

@@ -1,6 +1,7 @@
 """Policies, calendars and clocks over HTTP: who may, what is refused, versions and pages."""
 
 import json
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ import pytest
 from services.sla.tests.kit import LINE, answered, moved, opened
 from services.sla.tests.replica import Replica, Tickets, ago
 
+from deskline_local.databases import ServiceDatabase
 from deskline_sla.domain.defaults import DEFAULT_CALENDAR_ID, DEFAULT_POLICY_ID
 from deskline_sla.handlers.rules import seed
 
@@ -38,6 +40,15 @@ OURS: dict[str, Any] = {
 def seeded(sla: Replica) -> Replica:
     seed(sla.desks.open)
     return sla
+
+
+@pytest.fixture(scope="module")
+def refusing(new_base: Callable[[], ServiceDatabase]) -> Iterator[Replica]:
+    """One for all that is refused, which leaves nothing behind."""
+    made = Replica(new_base())
+    seed(made.desks.open)
+    yield made
+    made.close()
 
 
 def test_what_is_there_from_the_beginning(seeded: Replica) -> None:
@@ -149,12 +160,14 @@ POLICY_FAULTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "field"), POLICY_FAULTS, ids=lambda value: str(value)[:40])
-def test_a_policy_that_makes_no_sense_is_refused(seeded: Replica, change: dict[str, Any], field: str) -> None:
-    refused = seeded.put(f"/v1/policies/{UUID(int=7)}", OURS | change)
+def test_a_policy_that_makes_no_sense_is_refused(
+    refusing: Replica, change: dict[str, Any], field: str
+) -> None:
+    refused = refusing.put(f"/v1/policies/{UUID(int=7)}", OURS | change)
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert field in {one["field"] for one in refused.json()["errors"]}
-    assert len(seeded.rows("SELECT FROM policies")) == 1
+    assert len(refusing.rows("SELECT FROM policies")) == 1
 
 
 CALENDAR_FAULTS: list[tuple[dict[str, Any], str]] = [
@@ -174,12 +187,12 @@ CALENDAR_FAULTS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "field"), CALENDAR_FAULTS, ids=lambda value: str(value)[:40])
 def test_a_calendar_that_makes_no_sense_is_refused(
-    seeded: Replica, change: dict[str, Any], field: str
+    refusing: Replica, change: dict[str, Any], field: str
 ) -> None:
-    refused = seeded.put(f"/v1/calendars/{UUID(int=7)}", OFFICE | change)
+    refused = refusing.put(f"/v1/calendars/{UUID(int=7)}", OFFICE | change)
     assert refused.status_code == 422, refused.text
     assert field in {one["field"] for one in refused.json()["errors"]}
-    assert len(seeded.rows("SELECT FROM calendars")) == 1
+    assert len(refusing.rows("SELECT FROM calendars")) == 1
 
 
 def test_unknown_things_and_queries_are_refused(seeded: Replica) -> None:
@@ -198,8 +211,8 @@ def test_unknown_things_and_queries_are_refused(seeded: Replica) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["!", "e30", "bm90aGluZw", "W10", "WyJjYWxlbmRhcnMiLDAsIngiXQ"])
-def test_a_cursor_of_nobodys_is_refused(seeded: Replica, cursor: str) -> None:
-    answer = seeded.get("/v1/policies", params={"cursor": cursor})
+def test_a_cursor_of_nobodys_is_refused(refusing: Replica, cursor: str) -> None:
+    answer = refusing.get("/v1/policies", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_cursor")
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -134,6 +135,9 @@ class System:
     def count(self, name: str) -> int:
         return sum(1 for _, kind, _, _ in self.told() if kind == name)
 
+    def has_started(self, tickets: int) -> bool:
+        return self.count("ClockStarted") == 2 * tickets
+
     def open(self, count: int) -> list[UUID]:
         ids = [uuid4() for _ in range(count)]
         self.tickets.say(*((ticket, opened(datetime.now(UTC))) for ticket in ids))
@@ -249,10 +253,10 @@ def test_two_replicas_that_are_killed_on_the_way_breach_each_ticket_once(system:
     processes = [system.start(0), system.start(1)]
     for process in processes:
         until(process.is_ready, "readiness")
-    ids = []
+    ids: list[UUID] = []
     for number in range(8):
         ids += system.open(15)
-        until(lambda: system.count("ClockStarted") == 2 * len(ids), "the clocks", 60)
+        until(partial(system.has_started, len(ids)), "the clocks", 60)
         if number in {2, 4, 6}:
             processes[number % 4 // 2].kill()
             processes[number % 4 // 2] = system.start(number % 4 // 2)

@@ -18,13 +18,24 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pydantic_core import to_json
+from services.tickets.tests.routing_facts import (
+    notification,
+    offer_made,
+    operator_changed,
+    queue_changed,
+    sla_breached,
+    team_changed,
+    ticket_queued,
+)
 
 from deskline_chassis.broker import Broker
 from deskline_chassis.identity import HEADER, Identity, generate_keys, sign
 from deskline_chassis.personal_data import KeyRing, PersonKey, seal, unseal
 from deskline_events.catalog import CATALOG
 from deskline_events.envelope import Envelope, event_id, source_of
+from deskline_events.facts import Fact
 from deskline_events.intake import MessageReceived
+from deskline_events.personal import personal_paths
 from deskline_events.topics import Topic, events_topic, keys_topic
 from deskline_tickets.domain.ids import ticket_id_of
 
@@ -43,7 +54,7 @@ class Running:
         self.broker = broker
         self.customers = customers
         self._private = private
-        self._sequences: dict[UUID, int] = {}
+        self._sequences: dict[tuple[str, UUID], int] = {}
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVE, "serve"],
             env=environment,
@@ -64,44 +75,60 @@ class Running:
         found = re.search(r'"port": ?(\d+)', "".join(self.log))
         return int(found.group(1)) if found else None
 
-    def request(self, method: str, path: str, **given: Any) -> httpx.Response:
-        identity = Identity(uuid4(), frozenset({"operator"}), "all")
+    def request(
+        self, method: str, path: str, *, actor: UUID | None = None, scope: str = "all", **given: Any
+    ) -> httpx.Response:
+        identity = Identity(actor or uuid4(), frozenset({"operator"}), scope)
         headers = {HEADER: sign(self._private, identity, "tickets", datetime.now(UTC))}
         if method == "POST":
             headers["Idempotency-Key"] = uuid4().hex
         return httpx.request(method, self.url + path, headers=headers, **given)
 
     def send(self, *messages: MessageReceived) -> None:
-        """Announce messages in their senders' streams, and the senders' keys, as intake does."""
+        """Announce messages in their senders' streams, so that they come in order, as intake does."""
+        for message in messages:
+            self.tell(message.contact_id, message, person=message.contact_id, story=message.raw_id)
+
+    def tell(
+        self,
+        stream: UUID,
+        *facts: Fact,
+        person: UUID | None = None,
+        story: UUID | None = None,
+        times: int = 1,
+    ) -> None:
+        """Announce facts in a stream, and the key of whom they speak, as their owner does; several times."""
 
         async def announce(producer: AIOKafkaProducer) -> None:
-            topics = [self.broker.topic(make("intake")) for make in (keys_topic, events_topic)]
             epoch = [("deskline-epoch", b"1"), ("deskline-generation", b"1")]
-            for message in messages:
-                person = message.contact_id
-                keys = to_json(self.customers.keys(person).model_dump(mode="json", exclude_none=True))
-                await producer.send_and_wait(topics[0], keys, key=str(person).encode(), headers=epoch)
-                envelope, value = self._announced(message)
-                subject = str(envelope.subject).encode()
-                await producer.send_and_wait(topics[1], value, key=subject, headers=envelope.headers())
+            for fact in facts:
+                owner = fact.TYPE.split(".")[1]
+                topics = [self.broker.topic(make(owner)) for make in (keys_topic, events_topic)]
+                if person is not None:
+                    keys = to_json(self.customers.keys(person).model_dump(mode="json", exclude_none=True))
+                    await producer.send_and_wait(topics[0], keys, key=str(person).encode(), headers=epoch)
+                envelope, value = self._announced(owner, stream, fact, story or uuid4())
+                for _ in range(times):
+                    await producer.send_and_wait(
+                        topics[1], value, key=str(stream).encode(), headers=envelope.headers()
+                    )
 
         asyncio.run(self._with(AIOKafkaProducer, announce, []))
 
-    def _announced(self, message: MessageReceived) -> tuple[Envelope, bytes]:
-        # The stream is the sender's, so their messages come in order whatever the partitions do.
-        stream = person = message.contact_id
-        sequence = self._sequences[person] = self._sequences.get(person, 0) + 1
-        identity = event_id(source_of("intake"), stream, sequence, 1)
-        data = message.model_dump(mode="json")
-        seal(MessageReceived, data, identity, {person: self.key(person)})
+    def _announced(self, owner: str, stream: UUID, fact: Fact, story: UUID) -> tuple[Envelope, bytes]:
+        sequence = self._sequences[owner, stream] = self._sequences.get((owner, stream), 0) + 1
+        identity = event_id(source_of(owner), stream, sequence, 1)
+        data = fact.model_dump(mode="json")
+        persons = {UUID(str(data[of])) for _, of in personal_paths(type(fact))}
+        seal(type(fact), data, identity, {person: self.key(person) for person in persons})
         envelope = Envelope(
             id=identity,
-            source=source_of("intake"),
-            type=message.TYPE,
+            source=source_of(owner),
+            type=fact.TYPE,
             time=datetime.now(UTC),
             subject=stream,
             sequence=sequence,
-            correlation_id=message.raw_id,
+            correlation_id=story,
             causation_id=None,
             epoch=1,
             generation=1,
@@ -238,6 +265,50 @@ def test_a_reply_on_the_topic_finds_its_ticket_and_a_repeat_has_no_effect(
         lambda: (found := running.card(ticket_id)) and (found if found["version"] == 3 else None), "the reply"
     )
     assert [one["text"] for one in card["messages"]] == ["Не печатает", "Не печатает", "последнее"]
+
+
+def test_what_others_decide_is_answered_on_the_topic_once_though_it_comes_twice(
+    running: Running, message_of: Any
+) -> None:
+    customer, operator = running.customers.new(), running.customers.new()
+    team, queue = uuid4(), uuid4()
+    message = message_of(customer)
+    running.send(message)
+    ticket_id = ticket_id_of(message.source_key)
+    path = f"/v1/tickets/{ticket_id}"
+    until(lambda: running.card(ticket_id), "the card")
+    running.tell(team, team_changed(team))
+    running.tell(queue, queue_changed(queue, team))
+    running.tell(operator, operator_changed(operator, team), person=operator)
+    made = offer_made(queue, operator)
+    running.tell(ticket_id, ticket_queued(queue, team), made, times=2)
+    until(lambda: (running.card(ticket_id) or {}).get("offer"), "the offer")
+    ((_, opened, _),) = running.announced(events_topic("tickets"), ticket_id, 1)
+    token = opened["reply_token"]
+    running.send(*[message_of(customer, reply_token=token, text=f"строка {n}") for n in range(50)])
+    until(lambda: (running.card(ticket_id) or {"version": 0})["version"] == 53 or None, "fifty lines")
+    body = {"offer_id": str(made.offer_id)}
+    accepted = running.request("POST", f"{path}/accept", actor=operator, scope="own", json=body)
+    assert (accepted.status_code, accepted.json()["stage"]) == (200, "in_progress")
+    reply = {"text": "Ответ", "seen_version": 1}
+    replied = running.request("POST", f"{path}/replies", actor=operator, scope="own", json=reply).json()
+    running.tell(ticket_id, notification(UUID(replied["reply_id"])), times=2)
+    running.tell(ticket_id, sla_breached(datetime.now(UTC)), times=2)
+    records = running.announced(events_topic("tickets"), ticket_id, 8 + 50)
+    names = [one.type.split(".")[2] for one, _, _ in records if "CustomerReplied" not in one.type]
+    assert names[:6] == [
+        "TicketOpened",
+        "TicketRouted",
+        "TicketOffered",
+        "TicketAccepted",
+        "StageChanged",
+        "OperatorReplied",
+    ]
+    assert sorted(names[6:]) == ["DecisionRefused", "DeliveryChanged"]
+    assert [one.sequence for one, _, _ in records] == list(range(1, 59))
+    assert all(CATALOG[one.type].model.model_fields.keys() == data.keys() for one, data, _ in records)
+    queued = event_id(source_of("routing"), ticket_id, 1, 1)
+    assert records[1][0].causation_id == queued
 
 
 def test_the_command_line_works(running: Running) -> None:

@@ -147,6 +147,19 @@ def test_who_takes_a_new_ticket_has_it_by_their_offer_or_in_spite_of_anothers(
     assert numbers == ([1, 2] if accepted_by else [0, 1, 2])
 
 
+def test_who_takes_what_is_in_progress_and_nobodys_has_it_in_spite_of_anothers_offer(
+    accepted: Ticket,
+) -> None:
+    back = after(accepted, unassign(accepted))
+    ticket = after(back, offer(back.assignment_no, decision_id=UUID(int=96), offer_id=UUID(int=81)))
+    ended, taken = decide(ticket, move(ticket, "in_progress", BY_COLLEAGUE))
+    assert isinstance(ended, OfferEnded)
+    assert taken == TicketAccepted(operator_id=COLLEAGUE, actor=BY_COLLEAGUE, assignment_no=4)
+    assert decide(then(ticket, ended, taken), move(ticket, "in_progress", BY_OPERATOR)) == ()
+    with pytest.raises(StaleVersion):
+        decide(ticket, move(ticket, "in_progress", expected_version=1))
+
+
 def test_who_answers_a_new_ticket_has_it(offered: Ticket) -> None:
     reply = ReplyToCustomer(
         actor=BY_COLLEAGUE, roles=STAFF, reply_id=UUID(int=50), text="x", seen_version=3, now=NOW
@@ -233,6 +246,14 @@ def test_a_reopened_ticket_stays_with_its_assignee_only_while_they_serve_its_que
         reopened = next(event for event in events if isinstance(event, StageChanged))
         assert left.assignment_no == reopened.assignment_no + 1
         assert after(resolved, command).assignee_id is None
+
+
+def test_what_was_only_waiting_stays_with_its_assignee_whoever_they_are_by_now(
+    accepted: Ticket, message: Message
+) -> None:
+    waiting = after(accepted, move(accepted, "waiting_customer"))
+    for command in reopenings(waiting, message(2), keeps=False):
+        assert after(waiting, command).assignee_id == OPERATOR
 
 
 def test_a_reopened_ticket_without_assignee_is_unassigned_from_nobody(

@@ -1,12 +1,14 @@
 """The rebuilt tables: made like the live ones, compared with them, and put in their place."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from psycopg import Connection
+from psycopg import Connection, IsolationLevel
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from deskline_analytics.rebuilding import RebuildRefusedError, Targets
+from deskline_analytics.rebuilding import Targets
 
 MAX_KEYS: Final = 20
 READER_TABLES: Final = ("positions", "reader_streams", "waiting_records", "parked_records")
@@ -74,6 +76,18 @@ def clear(connection: Owner, rebuilder: str) -> None:
         )
 
 
+@contextmanager
+def one_moment(connection: Owner) -> Iterator[None]:
+    """All that is read within is of this moment, whatever is written meanwhile."""
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_current_snapshot()")
+            yield
+    finally:
+        connection.isolation_level = None
+
+
 def compare(connection: Owner, table: str) -> Compared:
     """A live table and its rebuilt self."""
     keys = _primary_key(connection, table)
@@ -85,6 +99,17 @@ def compare_streams(connection: Owner, live: str, rebuilder: str) -> Compared:
     """How far both readers came in each stream, and what each has parked or lets wait."""
     keys = ("owner", "subject")
     return _compare(connection, STREAMS, _streams_of(live), _streams_of(rebuilder), keys)
+
+
+def is_rereading(connection: Owner, live: str, rebuilder: str) -> bool:
+    """Whether the live reader has applied more than lies before its positions: it reads repeats."""
+    found = connection.execute(
+        "SELECT FROM public.reader_streams l LEFT JOIN public.reader_streams r"
+        " ON r.reader = %s AND r.owner = l.owner AND r.subject = l.subject"
+        " WHERE l.reader = %s AND l.sequence > coalesce(r.sequence, 0) LIMIT 1",
+        (rebuilder, live),
+    )
+    return found.fetchone() is not None
 
 
 def readable_now(connection: Owner, live: str, rebuilder: str) -> list[str]:
@@ -99,19 +124,14 @@ def readable_now(connection: Owner, live: str, rebuilder: str) -> list[str]:
 
 
 def put_in_place(
-    connection: Owner, tables: tuple[str, ...], live: str, rebuilder: str, expected: Targets, *, readers: bool
+    connection: Owner, tables: tuple[str, ...], live: str, rebuilder: str, *, readers: bool
 ) -> None:
     """Copy the rebuilt rows over the live ones in one transaction, with the reader's own if told so.
 
     Rows are copied and not tables renamed: views, grants, comments and names of indexes stay what they
-    are, and queries go on meanwhile. Raises RebuildRefusedError where the live reader has moved.
+    are, and queries go on meanwhile. The caller lets the live reader stand still.
     """
     with connection.transaction():
-        connection.execute(
-            "SELECT FROM public.positions WHERE reader = %s ORDER BY topic, partition FOR UPDATE", (live,)
-        )
-        if targets(connection, live) != expected:
-            raise RebuildRefusedError("the live reader has moved meanwhile: stop it, run this again")
         for table in tables:
             name = Identifier(table)
             connection.execute(SQL("DELETE FROM public.{}").format(name))

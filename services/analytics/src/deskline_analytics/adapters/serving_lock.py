@@ -1,70 +1,50 @@
-"""Who may write the read models: serving readers share a lock, a rebuild needs it for itself.
+"""Who may write the read models: a reader's transactions share a lock, a rebuild has it all for a moment."""
 
-A serving process holds it on a session of its own for its whole life, so that a rebuild refuses to
-begin; each of the reader's transactions takes it as well, so that none slips in beside a rebuild.
-"""
-
-import asyncio
-import contextlib
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import psycopg
-import structlog
 from psycopg import Connection
 
-from deskline_chassis.postgres import Conn, connect_direct
-from deskline_chassis.runtime import Beat, Run
-
-log = structlog.get_logger(__name__)
+from deskline_chassis.postgres import Conn, conninfo
 
 SERVING_LOCK: Final = 0x414E41
-PING_SECONDS: Final = 1.0
-# A stopped process does not ping; its session ends, and with it its share of the lock.
-LEASE: Final = "10s"
-
-
-class RebuildRunningError(Exception):
-    """A rebuild has the read models for itself."""
-
-    safe_message = True
-
-
-def hold_while_serving(url: str, name: str) -> Run:
-    """A loop that holds this process's share of the lock; red while it cannot be had."""
-
-    async def run(beat: Beat, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                await _hold(url, name, beat, stop)
-            except (psycopg.Error, OSError, RebuildRunningError) as error:
-                beat.red(f"serving lock: {type(error).__name__}")
-                log.warning("the serving lock is not held", cause=type(error).__name__)
-                await _pause(stop, 0.5)
-
-    return run
-
-
-async def _hold(url: str, name: str, beat: Beat, stop: asyncio.Event) -> None:
-    async with await connect_direct(url, f"{name}-serving", idle_session_timeout=LEASE) as connection:
-        cursor = await connection.execute("SELECT pg_try_advisory_lock_shared(%s)", (SERVING_LOCK,))
-        if await cursor.fetchone() != (True,):
-            raise RebuildRunningError("a rebuild is running")
-        while not stop.is_set():
-            await connection.execute("SELECT 1")
-            beat.progress()
-            await _pause(stop, PING_SECONDS)
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+REBUILD_LOCK: Final = 0x524255
+# A rebuild that was stopped while the reader stands still for it loses its session, and the reader goes on.
+_PAUSE: Final = {
+    "lock_timeout": "30s",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "60s",
+}
 
 
 def share_in_transaction(connection: Conn) -> None:
-    """Take the reader's share until the end of the transaction; LockNotAvailable while a rebuild runs."""
+    """Take the reader's share until the end of the transaction; LockNotAvailable while it stands still."""
     connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (SERVING_LOCK,))
 
 
-def take_for_rebuild(connection: Connection[tuple[object, ...]]) -> bool:
-    """Take the whole lock for this session; False while a reader serves or another rebuild runs."""
-    return connection.execute("SELECT pg_try_advisory_lock(%s)", (SERVING_LOCK,)).fetchone() == (True,)
+def take_for_rebuild(connection: Connection[tuple[Any, ...]]) -> bool:
+    """Be the only rebuild, for this session; False while another one runs."""
+    return connection.execute("SELECT pg_try_advisory_lock(%s)", (REBUILD_LOCK,)).fetchone() == (True,)
+
+
+@contextmanager
+def reader_paused(url: str, reader: str, *, streams: bool = False) -> Iterator[Connection[tuple[Any, ...]]]:
+    """Nobody writes the read models, and the reader's positions stand still, until this transaction ends.
+
+    Locks in the order in which the reader takes them: positions, its streams (where they are to be
+    replaced), then the lock that its effects share. What is not committed is rolled back.
+    """
+    with psycopg.connect(conninfo(url, "deskline-analytics-pause", **_PAUSE)) as connection:
+        connection.execute(
+            "SELECT FROM public.positions WHERE reader = %s ORDER BY topic, partition FOR UPDATE", (reader,)
+        )
+        if streams:
+            connection.execute(
+                "SELECT FROM public.reader_streams WHERE reader = %s ORDER BY owner, subject FOR UPDATE",
+                (reader,),
+            )
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SERVING_LOCK,))
+        yield connection
+        connection.rollback()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from fastapi import Response
@@ -53,10 +53,12 @@ def passed_on(owner: Owner, answer: Answer) -> Response:
     """The owner's answer for the caller; raises Problem where it can't be passed on."""
     headers = outward(answer.headers)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        code = _problem(answer, headers).get("code", "")
         log.warning("owner failed", owner=owner, status=answer.status)
-        raise problems.owner_failed(owner, answer.status, [headers.get("retry-after", "")])
+        raise problems.owner_failed(owner, answer.status, code, headers.get("retry-after", ""))
     # A 401 is about the identity that we signed: to the caller it would look like a bad token.
-    if is_success(answer) or _is_problem(answer, headers):
+    refused = answer.status >= HTTPStatus.BAD_REQUEST and answer.status != HTTPStatus.UNAUTHORIZED
+    if is_success(answer) or (refused and _problem(answer, headers)):
         return Response(answer.body, answer.status, headers)
     log.error("owner gave an answer that can't be passed on", owner=owner, status=answer.status)
     raise problems.owner_unreadable(owner)
@@ -67,14 +69,12 @@ def is_success(answer: Answer) -> bool:
     return HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def _is_problem(answer: Answer, headers: dict[str, str]) -> bool:
-    """Whether the owner refused the caller, in the one shape that refusals have."""
-    refused = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    if not refused or answer.status == HTTPStatus.UNAUTHORIZED:
-        return False
+def _problem(answer: Answer, headers: dict[str, str]) -> dict[str, Any]:
+    """What the owner refused with, in the one shape that refusals have; empty where it has another."""
     if not headers.get("content-type", "").startswith(_PROBLEM):
-        return False
+        return {}
     try:
-        return isinstance(json.loads(answer.body), dict)
+        found = json.loads(answer.body)
     except ValueError:
-        return False
+        return {}
+    return found if isinstance(found, dict) else {}

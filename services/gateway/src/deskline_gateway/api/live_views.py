@@ -54,7 +54,8 @@ class LiveViews:
             raise problems.token_refused()
         held = ExitStack()
         try:
-            one = self._subscribed(held, rule, UUID(path.rpartition("/")[2]), admitted.token)
+            (subject,) = request.path_params.values()
+            one = self._subscribed(held, rule, UUID(subject), admitted.token)
             # Asked only now, so that nothing that happens meanwhile is missed.
             answer = await self._ask(rule, path, request, admitted.identity)
             if not is_success(answer):
@@ -86,7 +87,8 @@ class LiveViews:
     async def _ask(self, rule: Rule, path: str, request: Request, identity: Identity) -> Answer:
         language = inward(request.headers.items()).get("accept-language")
         headers = {} if language is None else {"accept-language": language}
-        return await self.asking.ask(rule.owner, identity, "GET", path, headers=headers)
+        query = b"limit=1" if "queue_id" in rule.parameters else b""
+        return await self.asking.ask(rule.owner, identity, "GET", path, query=query, headers=headers)
 
     @asynccontextmanager
     async def _guarded(

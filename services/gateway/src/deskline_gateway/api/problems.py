@@ -1,7 +1,7 @@
 """The door's refusals, each in the caller's language."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -128,16 +128,16 @@ def outcome_unknown(rule: Rule) -> Refusal:
     )
 
 
-def owner_failed(owner: Owner, status: int, retry_after: Iterable[str]) -> Refusal:
-    """The owner answered with a failure, of which nothing but the status is passed on."""
+def owner_failed(owner: Owner, status: int, code: str, retry_after: str) -> Refusal:
+    """The owner answered with a failure, of which hardly anything but the status is passed on."""
     if status != 503:  # noqa: PLR2004 -- the status itself says it best
         return Refusal(status, "owner_failed", values={"owner": owner})
+    headers = {"Retry-After": retry_after if retry_after.isdecimal() else _RETRY_SECONDS}
+    if code == "version_pending":
+        # Nothing failed: the caller asked for what is not there yet.
+        return Refusal(status, code, headers=headers)
     return Refusal(
-        status,
-        "owner_unavailable",
-        words="owner_asks_to_wait",
-        values={"owner": owner},
-        headers={"Retry-After": next((text for text in retry_after if text.isdecimal()), _RETRY_SECONDS)},
+        status, "owner_unavailable", words="owner_asks_to_wait", values={"owner": owner}, headers=headers
     )
 
 

@@ -151,6 +151,16 @@ WORDINGS: Final[Mapping[str, Wording]] = {
             "Возможно, оно сделано. Прочитайте, что там сейчас, и повторите, если изменения нет.",
         ),
     ),
+    "version_pending": Wording(
+        Said(
+            "That version of the ticket has not come here yet",
+            "Ask again after the time in Retry-After, or leave min_version out and take what is known now.",
+        ),
+        Said(
+            "Эта версия обращения сюда ещё не пришла",
+            "Повторите запрос через время из Retry-After или спросите без min_version то, что уже известно.",
+        ),
+    ),
     "owner_failed": Wording(
         Said(
             "The service {owner} failed",

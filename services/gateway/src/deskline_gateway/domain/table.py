@@ -8,9 +8,6 @@ Roles = frozenset[Role]
 
 # Nobody but operators and leads acts on a ticket: tickets' own table of transitions says the same.
 _ACT: Final[Roles] = frozenset({"operator", "lead"})
-# An offer is made to an operator, and presence is what offers depend on. A lead who takes tickets has a
-# token with both roles.
-_OFFERED: Final[Roles] = frozenset({"operator"})
 # A card holds a customer's words, and an analyst needs none. No route is for another company system yet:
 # those read the topics.
 _SUPPORT: Final[Roles] = frozenset({"operator", "lead", "admin"})
@@ -18,8 +15,8 @@ _SUPPORT: Final[Roles] = frozenset({"operator", "lead", "admin"})
 _READ_MODELS: Final[Roles] = _SUPPORT | {"analyst"}
 # Figures and explanations that compare colleagues, and the agreements that they are measured by.
 _SUPERVISE: Final[Roles] = frozenset({"lead", "admin", "analyst"})
-# Why this colleague and not that one, with everybody's load and absence: for who answers for the team.
-_EXPLAINED: Final[Roles] = frozenset({"lead", "admin"})
+# What customers are told in everybody's name: read by who answers for the team, changed by administrators.
+_OVERSEE: Final[Roles] = frozenset({"lead", "admin"})
 _CONFIGURE: Final[Roles] = frozenset({"admin"})
 _ANYBODY: Final[Roles] = frozenset()
 
@@ -70,8 +67,8 @@ _TICKETS: Final = (
     _move("tickets", "change_stage", f"{_TICKET}/stage", _ACT),
     _move("tickets", "change_priority", f"{_TICKET}/priority", _ACT),
     # These name the offer that they rest on, which no other move leaves open.
-    _add("tickets", "accept", f"{_TICKET}/accept", _OFFERED),
-    _add("tickets", "decline", f"{_TICKET}/decline", _OFFERED),
+    _add("tickets", "accept", f"{_TICKET}/accept", _ACT),
+    _add("tickets", "decline", f"{_TICKET}/decline", _ACT),
     _move("tickets", "unassign", f"{_TICKET}/unassign", _ACT),
     _move("tickets", "change_queue", f"{_TICKET}/queue", _ACT),
     _move("tickets", "escalate", f"{_TICKET}/escalate", _ACT),
@@ -83,11 +80,15 @@ _ROUTING: Final = (
     *_kept("routing", "operator", "operators", _SUPPORT),
     *_kept("routing", "team", "teams", _SUPPORT),
     *_kept("routing", "queue", "queues", _SUPPORT),
-    _add("routing", "set_presence", "/v1/presence", _OFFERED),
-    _read("routing", "list_offers", "/v1/offers", _OFFERED),
+    # Whoever acts on tickets may be offered some. A heartbeat says the same each time and needs no key.
+    Rule("set_presence", "POST", "/v1/presence", "routing", _ACT, changes=True),
+    _read("routing", "list_offers", "/v1/offers", _ACT),
     _read("routing", "list_waiting", f"{_QUEUE}/waiting", _SUPPORT),
-    _read("routing", "read_decisions", f"{_TICKET}/decisions", _EXPLAINED),
-    Rule("watch_queue", "GET", f"{_QUEUE}/events", "routing", _SUPPORT, watches=_QUEUE),
+    # Why this colleague and not that one, with everybody's load and absence.
+    _read("routing", "read_decisions", f"{_TICKET}/decisions", _SUPERVISE),
+    # The queue itself is no secret among colleagues; who may see its tickets is judged by who may see those
+    # that wait.
+    Rule("watch_queue", "GET", f"{_QUEUE}/events", "routing", _SUPPORT, watches=f"{_QUEUE}/waiting"),
 )
 _SLA: Final = (
     *_kept("sla", "policy", "policies", _SUPERVISE),
@@ -97,9 +98,8 @@ _SLA: Final = (
 _NOTIFY: Final = (
     # Whether the customer was told belongs to the card.
     _read("notify", "list_notifications", f"{_TICKET}/notifications", _SUPPORT),
-    # A template's text is seen by all customers, and nobody else works with it.
-    _read("notify", "list_templates", "/v1/templates", _CONFIGURE),
-    _read("notify", "read_template", _TEMPLATE, _CONFIGURE),
+    _read("notify", "list_templates", "/v1/templates", _OVERSEE),
+    _read("notify", "read_template", _TEMPLATE, _OVERSEE),
     _put("notify", "put_template", _TEMPLATE, _CONFIGURE),
     _look_up("notify", "preview_template", f"{_TEMPLATE}/preview", _CONFIGURE),
 )
@@ -129,7 +129,8 @@ _ANALYTICS: Final = (
     _read("analytics", "read_routing_decisions", f"{_TICKET}/routing-decisions", _SUPERVISE),
     _read("analytics", "report_daily_flow", "/v1/reports/daily-flow", _READ_MODELS),
     _read("analytics", "report_sla", "/v1/reports/sla", _SUPERVISE),
-    _read("analytics", "report_operator_load", "/v1/reports/operator-load", _SUPERVISE),
+    # analytics shows an operator nobody's figures but their own.
+    _read("analytics", "report_operator_load", "/v1/reports/operator-load", _READ_MODELS),
 )
 
 # A route whose path is all words stands before one that would take the word for an id.

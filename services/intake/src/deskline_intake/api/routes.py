@@ -28,7 +28,6 @@ from deskline_intake.api.bodies import (
     no_query,
     require_json,
 )
-from deskline_intake.api.origins import PREFLIGHT, OriginHeaders, allow
 from deskline_intake.api.refusals import refusal
 from deskline_intake.handlers.erasing import ContactUnknownError, Eraser
 from deskline_intake.handlers.forms import FormDoor, FormPost, FormRefused
@@ -98,30 +97,29 @@ Calling = Annotated[Caller, Depends()]
 
 def add_routes(app: FastAPI, desk: Desk) -> None:
     """Put intake's routes on the application."""
-    app.add_middleware(OriginHeaders)
     for router in (_forms(desk), _lines(desk), _contacts(desk)):
         app.include_router(router, prefix="/v1")
 
 
 def _forms(desk: Desk) -> APIRouter:
-    router = APIRouter(dependencies=[Depends(no_query), Depends(_keep_private)])
-    path = "/lines/{line_id}/messages"
+    router = APIRouter(
+        prefix="/lines/{line_id}/messages", dependencies=[Depends(no_query), Depends(_keep_private)]
+    )
 
     def open_form(line_id: UUID, request: Request, _sender: Sender, language: Language = None) -> StoredLine:
         with desk.database.transaction() as connection:
             line = find_line(connection, line_id)
         if line is None or line.disabled or line.channel != "form":
             raise refusal("line_unknown", language)
+        # Only a browser says it, and can't leave it out; the gateway answers its question before (CORS).
         origin = request.headers.get("Origin")
-        if origin is not None:
-            if origin not in line.origins:
-                raise refusal("origin_refused", language)
-            allow(request.state, origin)
+        if origin is not None and origin not in line.origins:
+            raise refusal("origin_refused", language)
         return line
 
     open_line = Annotated[StoredLine, Depends(open_form)]
 
-    @router.post(path, status_code=202, dependencies=[Depends(require_json)])
+    @router.post("", status_code=202, dependencies=[Depends(require_json)])
     def send_form(line: open_line, request: Request, body: FormBody, language: Language = None) -> Accepted:
         key = form_key(request, body)
         trace = traceparent_of_current()
@@ -131,10 +129,6 @@ def _forms(desk: Desk) -> APIRouter:
         except FormRefused as refused:
             raise refusal(refused.code, language, refused.retry_after) from None
         return Accepted(message_id=message_id)
-
-    @router.options(path, status_code=204)
-    def ask_for_form(_line: open_line) -> Response:
-        return Response(status_code=204, headers=PREFLIGHT)
 
     return router
 

@@ -42,11 +42,14 @@ class _Found:
 
     def look(self, connection: Conn) -> None:
         """Look at those that were not looked at yet."""
-        while some := erasure.find_unread(connection, self.addresses, self.seen, _AT_A_TIME):
+        while self.addresses and (some := self._next(connection)):
             self.seen.update(unread.mail.raw_id for unread in some)
             self.theirs += [
                 _unreadable(unread, sender) for unread in some if (sender := self._sender(unread))
             ]
+
+    def _next(self, connection: Conn) -> list[Unread]:
+        return erasure.find_unread(connection, self.addresses, self.seen, _AT_A_TIME)
 
     def _sender(self, unread: Unread) -> str | None:
         mail = unread.mail

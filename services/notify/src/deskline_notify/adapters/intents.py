@@ -140,11 +140,14 @@ def record_questions(connection: Conn, asked: Sequence[Asked]) -> None:
 
 
 def take_questions(connection: Conn, ticket_ids: Collection[UUID] | None, limit: int) -> list[Asked]:
-    """The oldest questions, of these tickets or of all; locked, those that others hold left out."""
+    """Some of the questions of these tickets or of all, oldest first; locked, others' left out.
+
+    Any of them when there are more: those that can't be answered must not stand before the others.
+    """
     rows = connection.execute(
         "SELECT event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation_id, traceparent"
         " FROM questions WHERE %(all)s OR ticket_id = ANY(%(ids)s)"
-        " ORDER BY asked_at, event_id, role LIMIT %(limit)s FOR UPDATE SKIP LOCKED",
+        " ORDER BY random() LIMIT %(limit)s FOR UPDATE SKIP LOCKED",
         {"all": ticket_ids is None, "ids": list(ticket_ids or ()), "limit": limit},
     ).fetchall()
     return [
@@ -152,7 +155,9 @@ def take_questions(connection: Conn, ticket_ids: Collection[UUID] | None, limit:
             Question(event_id, ticket_id, kind, role, fact_at, asked_at, details),
             Cause(correlation, event_id, trace),
         )
-        for event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation, trace in rows
+        for event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation, trace in sorted(
+            rows, key=lambda row: (row[4], row[0], row[1])
+        )
     ]
 
 

@@ -19,13 +19,14 @@ MOST_MESSAGE_IDS: Final = 8
 _COLUMNS: Final = tuple(one.name for one in fields(Ticket))
 _TYPES: Final = (
     "uuid", "bigint", "uuid", "text", "text", "uuid", "text", "boolean", "text", "text", "integer", "text",
-    "boolean", "uuid", "uuid", "uuid",
+    "boolean", "uuid", "uuid",
 )  # fmt: skip
-_ALL: Final = (*_COLUMNS, "subject", "message_ids")
-_ARRAYS: Final = ", ".join(f"%s::{type_}[]" for type_ in (*_TYPES, "text", "text"))
+_JSON: Final = ("teams", "assignees", "subject", "message_ids")
+_ALL: Final = (*_COLUMNS, *_JSON[2:])
+_ARRAYS: Final = ", ".join(f"%s::{type_}[]" for type_ in (*_TYPES, *("text" for _ in _JSON)))
 _UPSERT: Final = (
     f"INSERT INTO tickets ({', '.join(_ALL)})"
-    f" SELECT {', '.join(_COLUMNS)}, subject::jsonb, message_ids::jsonb"
+    f" SELECT {', '.join(f'{column}::jsonb' if column in _JSON else column for column in _ALL)}"
     f" FROM unnest({_ARRAYS}) AS new ({', '.join(_ALL)}) ON CONFLICT (ticket_id) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in _ALL[1:])
 )
@@ -76,7 +77,7 @@ class TicketRows:
         elif row is None:
             raise TicketUnknownError(f"ticket {ticket_id} has no TicketOpened before this event")
         else:
-            evolve(row.ticket, fact)
+            evolve(row.ticket, fact, envelope.time)
         if isinstance(fact, TicketOpened | CustomerReplied | AutomaticMessageAdded):
             self._note_message_id(row, sealer, envelope, fact)
         self.changed.add(ticket_id)
@@ -102,7 +103,14 @@ class TicketRows:
         rows = [self.rows[ticket_id] for ticket_id in sorted(self.changed)]
         if rows:
             values: Sequence[tuple[Any, ...]] = [
-                (*astuple(row.ticket), as_json(row.subject), json.dumps(row.message_ids)) for row in rows
+                (
+                    *astuple(row.ticket)[:-2],
+                    json.dumps(row.ticket.teams),
+                    json.dumps(row.ticket.assignees),
+                    as_json(row.subject),
+                    json.dumps(row.message_ids),
+                )
+                for row in rows
             ]
             self.connection.execute(_UPSERT, [list(column) for column in zip(*values, strict=True)])
         self.changed.clear()

@@ -11,7 +11,7 @@ from deskline_events.facts import Fact
 from deskline_events.notify import NotificationKind, Recipient
 from deskline_events.sla import RecipientKind, SlaBreached, SlaWarned
 from deskline_events.tickets import OperatorReplied, TicketAccepted, TicketOffered, TicketOpened
-from deskline_notify.domain.tickets import Ticket
+from deskline_notify.domain.tickets import Ticket, who_at
 
 State = Literal["waiting", "pending", "sent", "failed", "stale", "capped", "suppressed"]
 
@@ -142,11 +142,13 @@ def recipients_of(
         return (Recipient(kind="contact", id=ticket.contact_id),)
     operators: tuple[UUID, ...] | None
     if question.role == "assignee":
-        operators = None if ticket.assignee_id is None else (ticket.assignee_id,)
-    elif ticket.team_id is not None and ticket.team_id not in leads:
-        return None  # a team that there is will be told of
+        assignee = who_at(ticket.assignees, question.fact_at, NOBODY_AFTER)
+        operators = None if assignee is None else (assignee,)
     else:
-        operators = None if ticket.team_id is None else leads[ticket.team_id]
+        team = who_at(ticket.teams, question.fact_at, NOBODY_AFTER)
+        if team is not None and team not in leads:
+            return None  # a team that there is will be told of
+        operators = None if team is None else leads[team]
     if operators is None:
         # The clock's owner and the ticket's come in any order: what is missing may be on its way.
         return () if now - question.asked_at >= NOBODY_AFTER else None

@@ -1,6 +1,8 @@
 """The ticket as notify knows it: what decides who is told, and nothing that is personal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from deskline_events.facts import Fact, Language, Priority
@@ -15,6 +17,11 @@ from deskline_events.tickets import (
     TicketRouted,
     TicketUnassigned,
 )
+
+History = list[tuple[str, str | None]]
+"""(moment, id) in JSON types, oldest first: who it was from then on, None for nobody."""
+
+MOST_REMEMBERED: Final = 8
 
 
 @dataclass(slots=True)
@@ -34,9 +41,10 @@ class Ticket:
     level: int
     last_kind: MessageKind
     last_suppresses: bool
-    queue_id: UUID | None = None
     team_id: UUID | None = None
     assignee_id: UUID | None = None
+    teams: History = field(default_factory=list)
+    assignees: History = field(default_factory=list)
 
     @property
     def takes_automatic_mail(self) -> bool:
@@ -63,7 +71,7 @@ def opened(ticket_id: UUID, fact: TicketOpened) -> Ticket:
     )
 
 
-def evolve(ticket: Ticket, fact: Fact) -> None:
+def evolve(ticket: Ticket, fact: Fact, at: datetime) -> None:
     """Bring the ticket forward by one of its facts; what says nothing to notify changes nothing."""
     match fact:
         case CustomerReplied() | AutomaticMessageAdded():
@@ -74,10 +82,31 @@ def evolve(ticket: Ticket, fact: Fact) -> None:
         case Escalated():
             ticket.level = fact.after
         case TicketRouted():
-            ticket.queue_id, ticket.team_id = fact.queue_id, fact.team_id
+            ticket.team_id = fact.team_id
+            _remember(ticket.teams, at, fact.team_id)
         case TicketAccepted():
             ticket.assignee_id = fact.operator_id
+            _remember(ticket.assignees, at, fact.operator_id)
         case TicketUnassigned():
             ticket.assignee_id = None
+            _remember(ticket.assignees, at, None)
         case _:
             pass
+
+
+def who_at(history: History, at: datetime, patience: timedelta) -> UUID | None:
+    """Who it was at that moment; where it was nobody, who it became within the time of patience.
+
+    A breach drops the assignee and moves the ticket to another team: whom it is told to must not hang on
+    which of these facts comes here first.
+    """
+    entries = [(datetime.fromisoformat(moment), named) for moment, named in history]
+    then = next((named for moment, named in reversed(entries) if moment <= at), None)
+    later = (named for moment, named in entries if at < moment <= at + patience and named is not None)
+    found = then or next(later, None)
+    return None if found is None else UUID(found)
+
+
+def _remember(history: History, at: datetime, who: UUID | None) -> None:
+    history.append((at.isoformat(), None if who is None else str(who)))
+    del history[:-MOST_REMEMBERED]

@@ -85,7 +85,7 @@ def _answer(
         return Counter()
     tickets.lock({one.question.ticket_id for one in asked})
     rows = tickets.rows
-    teams = {row.ticket.team_id for row in rows.values() if row.ticket.team_id is not None}
+    teams = {UUID(team) for row in rows.values() for _, team in row.ticket.teams if team is not None}
     leads = directory.leads_of(connection, teams)
     caused: list[Caused] = []
     answered: list[Question] = []

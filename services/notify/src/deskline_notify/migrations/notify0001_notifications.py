@@ -29,9 +29,10 @@ CREATE TABLE tickets (
   level integer NOT NULL,
   last_kind text NOT NULL,
   last_suppresses boolean NOT NULL,
-  queue_id uuid,
   team_id uuid,
   assignee_id uuid,
+  teams jsonb NOT NULL,
+  assignees jsonb NOT NULL,
   subject jsonb,
   message_ids jsonb NOT NULL DEFAULT '[]'
 );

@@ -60,7 +60,7 @@ def choose_operator(
         rejected = rejection_of(operator, queue, refusals)
         if rejected is None and chosen is None:
             chosen = operator
-        candidates.append(_seen(operator, rejected))
+        candidates.append(_seen(office, operator, rejected))
     return OperatorChoice(chosen, _named(candidates, chosen))
 
 
@@ -84,15 +84,19 @@ def could_take(office: Office, queue: Queue, refusals: Refusals) -> bool:
     return any(rejection_of(one, queue, refusals) is None for one in office.team(queue.team_id))
 
 
-def _seen(operator: Operator, rejected: Rejection | None) -> Candidate:
-    # Made by the thousand, of values that were checked when they were stored.
-    return Candidate.model_construct(
-        operator_id=operator.operator_id,
-        rejected=rejected,
-        load=max(operator.load, 0.0),
-        capacity=operator.capacity,
-        last_offered_at=operator.last_offered_at,
-    )
+def _seen(office: Office, operator: Operator, rejected: Rejection | None) -> Candidate:
+    # From one ticket to the next only the operator changes who was offered the last one.
+    as_seen = operator.operator_id, rejected, operator.load, operator.last_offered_at
+    found = office.seen.get(as_seen)
+    if found is None:
+        found = office.seen[as_seen] = Candidate(
+            operator_id=operator.operator_id,
+            rejected=rejected,
+            load=max(operator.load, 0.0),
+            capacity=operator.capacity,
+            last_offered_at=operator.last_offered_at,
+        )
+    return found
 
 
 def _named(candidates: list[Candidate], chosen: Operator | None) -> tuple[Candidate, ...]:

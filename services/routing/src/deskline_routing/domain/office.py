@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from deskline_events.conditions import Conditions
+from deskline_events.routing import Candidate
 from deskline_routing.domain.ids import FALLBACK_QUEUE
 
 PresenceState = Literal["online", "away", "offline"]
@@ -72,6 +73,7 @@ class Office:
             key=lambda one: (one.order, one.queue_id),
         )
         self._of_team: dict[UUID | None, list[Operator]] = {}
+        self.seen: dict[tuple[object, ...], Candidate] = {}
 
     def team(self, team_id: UUID | None) -> list[Operator]:
         """Who is employed in a team; None: everywhere."""

@@ -39,12 +39,16 @@ def take_facts(desk: Desk, facts: Sequence[TakeFact]) -> None:
             sitting.heed(conduct)
         after = _applied(before, one, sitting)
         lighter = sitting.note(before, after)
-        # Who let an offer pass has room again, but nothing new to be asked a second time for.
-        (freed if isinstance(one.fact, OfferDeclined | OfferEnded) else gained).update(lighter)
+        (freed if _is_passed(one.fact) else gained).update(lighter)
         tickets[one.ticket_id] = after
         causes[one.ticket_id] = one.cause
     sitting.settle([tickets[one] for one in causes], causes, freed, gained)
     sitting.close()
+
+
+def _is_passed(fact: Fact) -> bool:
+    """Whether somebody only let an offer pass: they have room again, but no reason to be asked again."""
+    return isinstance(fact, OfferDeclined) or (isinstance(fact, OfferEnded) and fact.reason == "timed_out")
 
 
 def _applied(before: Ticket | None, one: TakeFact, sitting: Sitting) -> Ticket:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from deskline_chassis.event_log import Cause
 from deskline_routing.domain.deciding import recover, withdraw_offer
+from deskline_routing.domain.ticket import MOST_REFUSALS
 from deskline_routing.handlers.sitting import PAGE, Sitting
 from deskline_routing.ports import Desk, OpenDesk
 
@@ -55,7 +56,7 @@ def sweep_waiting(open_desk: OpenDesk, cause: Cause) -> None:
             sitting = Sitting(desk, cause)
             page = desk.astray(sitting.office.queues, after, PAGE)
             for ticket in page:
-                sitting.redecide(replace(ticket, refusals=0))
+                sitting.redecide(replace(ticket, refusals=min(ticket.refusals, MOST_REFUSALS - 1)))
             sitting.close()
         if len(page) < PAGE:
             return

@@ -83,10 +83,10 @@ class Sitting:
         page = self._waiting(queue_ids, None, limit) if queue_ids else []
         looked_at = [ticket for ticket in page if ticket.ticket_id not in own]
         for ticket in _oldest_first([*(one for one in tickets if one.needs_somebody), *looked_at]):
-            if ticket.ticket_id in own:
-                self.rule(decide(self.office, self._clock, ticket), causes.get(ticket.ticket_id))
-            else:
+            if ticket.waiting:
                 self._reconsider(ticket, gained)
+            else:
+                self.rule(decide(self.office, self._clock, ticket), causes.get(ticket.ticket_id))
         seen = len(page)
         while page and len(page) == limit and seen < MOST_WOKEN:
             queue_ids, _ = self.office.served_by({*freed, *gained})

@@ -59,10 +59,11 @@ class PostgresClockDesk:
             self._parts.log.append(self._connection, events)
             self._after_commit.append(self._parts.log.ring)
         keep_watched(self._connection, changes)
-        # One round trip for all of them: the log's lock is held meanwhile.
-        with self._connection.pipeline():
-            for change in changes:
-                if change.cancel:
+        cancelling = [change for change in changes if change.cancel]
+        if cancelling:
+            # One round trip for all of them: the log's lock is held meanwhile.
+            with self._connection.pipeline():
+                for change in cancelling:
                     ticket_id = change.watching.ticket.id
                     self._parts.deadlines.cancel(self._connection, STEP_KIND, ticket_id, change.cancel)
         self._parts.deadlines.arm(

@@ -21,7 +21,6 @@ log = structlog.get_logger(__name__)
 STALLED_AFTER: Final = timedelta(seconds=10)
 """How long a breach may wait for its owner's watermark before somebody should look."""
 
-_REASONS: Final = ("parked", "waiting", "incomplete")
 _MOST_ALARMED: Final = 10_000
 
 
@@ -55,12 +54,11 @@ def fire_steps(desk: ClockDesk, due: Sequence[Deadline], now: datetime, alarms: 
         if (planned := _planned(found, deadline, now, book)) is not None
     ]
     held = _undecided(desk, found, [one for one in possible if one[1].late])
-    for reason in _REASONS:
-        STEPS_HELD.labels(reason).set(sum(1 for one in held.values() if one == reason))
     events: list[NewEvent] = []
     touched: dict[UUID, dict[tuple[str, int], Clock]] = {}
     for deadline, _ in possible:
         if deadline.identity in held:
+            STEPS_HELD.labels(held[deadline.identity]).inc()
             alarms.held(deadline, held[deadline.identity], now)
             continue
         # Looked at again: a step of the same clock may have fired just before.

@@ -77,7 +77,7 @@ class QueueBody(Body):
 
 
 class EscalateBody(Body):
-    level: Level
+    level: Annotated[Level, Field(strict=True)]
     note: Text | None = None
     tried: Text | None = None
     reproduce: Text | None = None

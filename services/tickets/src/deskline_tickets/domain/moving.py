@@ -8,7 +8,7 @@ from deskline_tickets.domain.checks import NO_REPLY_IN, permit, person, refuse_s
 from deskline_tickets.domain.commands import ChangePriority, ChangeStage, ReplyToCustomer
 from deskline_tickets.domain.events import PriorityChanged, StageChanged
 from deskline_tickets.domain.refusals import IllegalMove, MissingRequirement, NotPermitted, TicketEnded
-from deskline_tickets.domain.stages import WAITING, Move, Who, find_move, legal_moves, standing
+from deskline_tickets.domain.stages import STAFF, WAITING, Move, Who, find_move, legal_moves, standing
 from deskline_tickets.domain.ticket import Ticket
 from deskline_tickets.domain.unfolding import Unfolding
 
@@ -17,18 +17,21 @@ Moving = ChangeStage | ReplyToCustomer
 
 def change_stage(ticket: Ticket, command: ChangeStage) -> tuple[Fact, ...]:
     """→ StageChanged and what goes with it; quiet where the ticket is there already, for the same reason
-    or until the same time.
+    or until the same time; → TicketAccepted where it is in progress already and nobody has it.
     """
     who = standing(command.actor, command.roles)
     stranger = command.actor.kind == "contact" and command.actor.id not in ticket.participants
     if not who or stranger:
         raise NotPermitted("move this ticket", ("operator", "lead", "its participants"))
+    unfolding = Unfolding(ticket)
     if _is_there(ticket, command):
-        return ()
+        if ticket.stage == "in_progress" and ticket.assignee_id is None and not who.isdisjoint(STAFF):
+            refuse_stale(ticket, command.expected_version)
+            unfolding.assign(person(command.actor, "take a ticket"), command.actor)
+        return unfolding.facts
     refuse_stale(ticket, command.expected_version)
     move = _find_legal(ticket.stage, command.stage, who)
     _check_needs(move, command)
-    unfolding = Unfolding(ticket)
     make_move(unfolding, move, command.actor, command, keeps_assignee=command.keeps_assignee)
     return unfolding.facts
 
@@ -74,7 +77,7 @@ def make_move(
     if (move.before, move.after) == ("new", "in_progress"):
         unfolding.assign(person(actor, "take a ticket"), actor)
     else:
-        unfolding.end_offer()
+        pass
     unfolding.add(
         StageChanged(
             before=move.before,

@@ -35,7 +35,8 @@ class CommandRefused(Exception):  # noqa: N818 -- an answer, as the domain's Ref
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What a command is decided on beside the ticket: who asks, the database's clock, whether the ticket's
-    contact was erased, whether the caller leads its team and its assignee still serves its queue.
+    contact was erased, whether the caller leads its team, and whether its assignee still serves its queue
+    (looked up only of what may be reopened, and of no meaning for other tickets).
     """
 
     actor: Actor

@@ -64,19 +64,40 @@ class ListedTicket(Answered):
 
     ticket_id: UUID
     number: Annotated[int, Field(ge=1)]
-    version: Version
+    subject: str | None = None
     stage: Stage
     priority: Priority
+    level: int
+    cycle: int
+    line_id: UUID
+    line_name: str
+    channel: str
+    contact_id: UUID
+    company_id: UUID | None
+    tier: str | None
+    locale: str
     open: bool
     opened_at: AwareDatetime
     changed_at: AwareDatetime
-    line_id: UUID
-    contact_id: UUID
-    queue_id: UUID | None = None
-    team_id: UUID | None = None
-    assignee_id: UUID | None = None
-    level: Level | None = None
-    subject: str | None = None
+    first_operator_at: AwareDatetime | None
+    last_customer_at: AwareDatetime | None
+    last_operator_at: AwareDatetime | None
+    reopened: int
+    resolved_at: AwareDatetime | None
+    closed_at: AwareDatetime | None
+    closing_reason: str | None
+    assignment_no: int
+    queue_id: UUID | None
+    team_id: UUID | None
+    assignee_id: UUID | None
+    offer_id: Annotated[UUID | None, Field(description="the open offer")]
+    offer_operator_id: UUID | None
+    offer_until: AwareDatetime | None
+    first_response_due_at: AwareDatetime | None
+    first_response_breached: bool | None
+    resolution_due_at: Annotated[AwareDatetime | None, Field(description="null while its clock stands still")]
+    resolution_breached: bool | None
+    version: Version
 
 
 class TicketsPage(Answered):
@@ -174,57 +195,153 @@ class DailyFlow(Answered):
 
 
 class Search(Asked):
-    """Words to look for, in Russian or English, and where the page begins."""
+    """Words to look for, as people type them: "a phrase", or, -without; in Russian or English."""
 
-    text: Annotated[str, Field(min_length=1, max_length=200)]
+    text: Annotated[str, Field(min_length=1, max_length=500)]
+    open: Annotated[bool | None, Field(description="only open tickets, or only others")] = None
     cursor: Cursor = None
     limit: Limit = 50
+
+
+class FoundTicket(Answered):
+    """A ticket with a message in which the words were found."""
+
+    ticket_id: UUID
+    number: int
+    subject: str
+    stage: Stage
+    priority: Priority
+    level: int
+    open: bool
+    opened_at: AwareDatetime
+    changed_at: AwareDatetime
+    queue_id: UUID | None
+    assignee_id: UUID | None
+    relevance: Annotated[float, Field(description="comparable within a search only")]
+    messages: Annotated[int, Field(description="how many of its messages hold the words")]
 
 
 class FoundPage(Answered):
     """Tickets in which the words are, the best first."""
 
-    items: list[ListedTicket]
+    items: list[FoundTicket]
     next_cursor: str | None
     as_of: Freshness
 
 
-class SlaReport(Answered):
-    """How clocks that fell due in a range of days were kept."""
+class RoutingDecision(Answered):
+    """A decision of routing, with what became of it."""
 
-    from_: Annotated[date, Field(alias="from")]
-    to: date
-    zone: str
-    clocks: list["ClockFigures"]
-    as_of: Freshness
-
-
-class ClockFigures(Answered):
-    """One clock: met of met and breached."""
-
-    clock: ClockName
-    met: int
-    breached: int
-
-
-class OperatorLoad(Answered):
-    """What operators had to do."""
-
-    items: list["LoadFigures"]
-    as_of: Freshness
-
-
-class LoadFigures(Answered):
-    """One operator."""
-
-    operator_id: UUID
+    decision_id: UUID
+    kind: Annotated[str, Field(description="queued, offered, nobody, withdrawn or unassigned")]
+    decided_at: AwareDatetime
+    event_id: UUID
+    assignment_no: int
+    attempt: int | None
+    queue_id: UUID | None
+    operator_id: UUID | None
+    offer_id: UUID | None
+    reason: str | None
+    candidates: list[Any]
+    basis: dict[str, Any]
+    outcome: str | None
+    outcome_reason: str | None
+    outcome_at: AwareDatetime | None
 
 
 class RoutingDecisions(Answered):
     """How a ticket was routed, in order."""
 
     ticket_id: UUID
-    items: list[dict[str, Any]]
+    items: list[RoutingDecision]
+    next_cursor: str | None
+    as_of: Freshness
+
+
+class DecisionsQuery(FreshQuery):
+    """Where the page begins."""
+
+    cursor: Cursor = None
+    limit: Limit = 50
+
+
+class RangeQuery(FreshQuery):
+    """Days of UTC, at most 366."""
+
+    from_: Annotated[date, Field(alias="from", description="first day")]
+    to: Annotated[date, Field(description="last day, included")]
+
+
+class SlaQuery(DaysQuery):
+    """Days on which a clock was due."""
+
+    clock: ClockName
+
+
+class Elapsed(Answered):
+    """Business seconds that met clocks took, late ones included; null without any."""
+
+    n: int
+    median: float | None
+    p90: float | None
+    mean: float | None
+
+
+class Kept(Answered):
+    """Clocks by due date; merged and spam are left out, an abandoned ticket counts as breached."""
+
+    met: Annotated[int, Field(description="in time")]
+    breached: Annotated[int, Field(description="met late, or open and overdue")]
+    pending: Annotated[int, Field(description="open and not yet due, or standing still")]
+    compliance: Annotated[float | None, Field(description="met ÷ (met + breached); null without either")]
+    elapsed: Elapsed
+
+
+class KeptDay(Kept):
+    """A day of the zone."""
+
+    date: date
+
+
+class SlaReport(Answered):
+    """A clock's outcomes per day on which it was due, and in all."""
+
+    from_: Annotated[date, Field(alias="from")]
+    to: date
+    zone: str
+    clock: ClockName
+    days: list[KeptDay]
+    total: Kept
+    as_of: Freshness
+
+
+class Load(Answered):
+    """What operators did on the days asked for, and what they have now."""
+
+    offered: int
+    accepted: int
+    declined: int
+    timed_out: int
+    replies: int
+    resolved: int
+    open_tickets: Annotated[int, Field(description="now")]
+    open_offers: Annotated[int, Field(description="now")]
+
+
+class OperatorLoad(Load):
+    """One operator; names are left out for analysts."""
+
+    operator_id: UUID
+    name: str | None = None
+
+
+class LoadReport(Answered):
+    """Load per operator; an operator is shown their own."""
+
+    from_: Annotated[date, Field(alias="from")]
+    to: date
+    operators: list[OperatorLoad]
+    total: Load
     as_of: Freshness
 
 
@@ -238,9 +355,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "read_timeline": Shape("What happened to a ticket", Timeline, query=TimelineQuery, refusals=UNKNOWN),
     "search_tickets": Shape("Tickets by their words", FoundPage, body=Search, refusals=BAD_CURSOR),
     "read_routing_decisions": Shape(
-        "How a ticket was routed", RoutingDecisions, query=FreshQuery, refusals=UNKNOWN
+        "How a ticket was routed", RoutingDecisions, query=DecisionsQuery, refusals=UNKNOWN | BAD_CURSOR
     ),
     "report_daily_flow": Shape("The flow per day", DailyFlow, query=DaysQuery),
-    "report_sla": Shape("How service levels were kept", SlaReport, query=DaysQuery),
-    "report_operator_load": Shape("What operators had to do", OperatorLoad, query=DaysQuery),
+    "report_sla": Shape("How service levels were kept", SlaReport, query=SlaQuery),
+    "report_operator_load": Shape("What operators had to do", LoadReport, query=RangeQuery),
 }

@@ -7,18 +7,30 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from deskline_events.facts import Channel, Language
-from deskline_gateway.api.contract.shared import TOO_LONG, UNKNOWN, Answered, Asked, Nothing, Shape
+from deskline_gateway.api.contract.shared import (
+    BAD_CURSOR,
+    TOO_LONG,
+    UNKNOWN,
+    Answered,
+    Asked,
+    Nothing,
+    PageQuery,
+    Shape,
+)
 
 
 class FormMessage(Asked):
     """What a web form sends for its customer."""
 
+    client_key: Annotated[
+        str | None, Field(max_length=200, description="instead of the header Idempotency-Key")
+    ] = None
     address: Annotated[str, Field(max_length=254, description="where the answer goes, by mail")]
     name: Annotated[str | None, Field(max_length=100)] = None
-    subject: Annotated[str | None, Field(max_length=200)] = None
+    subject: Annotated[str, Field(max_length=200)]
     text: Annotated[str, Field(min_length=1, description="at most 64 KiB of UTF-8")]
     website: Annotated[
-        str | None, Field(description="hidden from people; whoever fills it in is a machine")
+        str | None, Field(max_length=2000, description="hidden from people; who fills it in is a machine")
     ] = None
 
 
@@ -35,13 +47,16 @@ class Line(Answered):
     name: str
     channel: Channel
     language: Language
-    address: str | None = None
+    address: str | None
+    disabled: bool
+    origins: Annotated[list[str], Field(description="web sites whose pages may hold its form")]
 
 
-class Lines(Answered):
-    """All lines."""
+class LinesPage(Answered):
+    """Lines, the oldest first."""
 
     items: list[Line]
+    next_cursor: str | None
 
 
 class ContactAddress(Asked):
@@ -54,13 +69,17 @@ class FoundContact(Answered):
     """The contact with this address."""
 
     contact_id: UUID
+    company_id: UUID | None
+    tier: str | None
+    locale: Language
+    verified: bool
 
 
 class Erased(Answered):
     """The person's data are unreadable from now on."""
 
     contact_id: UUID
-    erased_at: AwareDatetime | None = None
+    erased_at: AwareDatetime
 
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -69,9 +88,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
         FormAccepted,
         body=FormMessage,
         status=202,
-        refusals=UNKNOWN | TOO_LONG,
+        refusals=UNKNOWN | TOO_LONG | {403: "the line's form is not for pages of this origin"},
     ),
-    "list_lines": Shape("Lines", Lines),
+    "list_lines": Shape("Lines", LinesPage, query=PageQuery, refusals=BAD_CURSOR),
     "find_contact": Shape("Who has an address", FoundContact, body=ContactAddress, refusals=UNKNOWN),
     "erase_contact": Shape("Erase a person for good", Erased, body=Nothing, refusals=UNKNOWN),
 }

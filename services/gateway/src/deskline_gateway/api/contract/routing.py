@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from deskline_events.conditions import Conditions
-from deskline_events.facts import Code, Language
+from deskline_events.facts import Code, Language, Priority
 from deskline_events.routing import Strategy
 from deskline_gateway.api.contract.shared import (
     BAD_CURSOR,
@@ -21,6 +21,7 @@ from deskline_gateway.api.contract.shared import (
 )
 
 Presence = Literal["online", "away", "offline"]
+Version = Annotated[int, Field(ge=1, description="raised by each change")]
 Capacity = Annotated[float, Field(ge=0, description="tickets at a time, by weight")]
 
 
@@ -33,20 +34,24 @@ class OperatorBody(Asked):
     employed: bool = True
     team_ids: tuple[UUID, ...] = ()
     skills: tuple[Code, ...] = ()
-    capacity: Capacity
+    capacity: Capacity = 5
 
 
 class Operator(Answered):
     """An operator as they are known."""
 
     operator_id: UUID
+    version: Version
     name: str
-    address: str
+    address: Annotated[str | None, Field(description="for administrators only")] = None
     language: Language
     employed: bool
     team_ids: list[UUID]
-    skills: list[Code]
+    skills: list[str]
     capacity: Capacity
+    presence: Presence
+    load: float
+    last_offered_at: AwareDatetime | None
 
 
 class OperatorsPage(Answered):
@@ -68,6 +73,7 @@ class Team(Answered):
     """A team as it is."""
 
     team_id: UUID
+    version: Version
     name: str
     lead_ids: list[UUID]
     active: bool
@@ -87,7 +93,9 @@ class QueueBody(Asked):
     team_id: UUID | None = None
     order: Annotated[int, Field(ge=0)]
     conditions: Conditions = Conditions()
-    fallback: Annotated[bool, Field(description="takes what matches nowhere")] = False
+    fallback: Annotated[bool | None, Field(description="takes what matches nowhere; told, never chosen")] = (
+        None
+    )
     strategy: Strategy = "longest_idle"
     skills: tuple[Code, ...] = ()
     accept_seconds: Annotated[int, Field(ge=1, le=604_800)] = 1800
@@ -98,6 +106,7 @@ class Queue(Answered):
     """A queue as it is."""
 
     queue_id: UUID
+    version: Version
     name: str
     team_id: UUID | None
     order: int
@@ -126,7 +135,7 @@ class PresenceNow(Answered):
     """The caller's presence, and when it ends unless it is sent again."""
 
     state: Presence
-    expires_at: AwareDatetime | None
+    expires_at: AwareDatetime
 
 
 class Offer(Answered):
@@ -134,7 +143,7 @@ class Offer(Answered):
 
     ticket_id: UUID
     offer_id: UUID
-    queue_id: UUID
+    queue_id: UUID | None
     until: AwareDatetime
 
 
@@ -149,6 +158,9 @@ class Waiting(Answered):
 
     ticket_id: UUID
     waiting_since: AwareDatetime
+    level: int
+    priority: Priority
+    assignment_no: int
 
 
 class WaitingPage(Answered):
@@ -158,11 +170,21 @@ class WaitingPage(Answered):
     next_cursor: str | None
 
 
-class Decisions(Answered):
+class Decision(Answered):
+    """A decision with all that it rested on, as it was announced."""
+
+    sequence: int
+    type: str
+    at: AwareDatetime
+    causation_id: UUID | None
+    decision: dict[str, Any]
+
+
+class DecisionsPage(Answered):
     """Why a ticket came to its queue and its operator: candidates, rejections, the choice and its input."""
 
-    ticket_id: UUID
-    items: list[dict[str, Any]]
+    items: list[Decision]
+    next_cursor: str | None
 
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -180,7 +202,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "list_waiting": Shape(
         "Tickets that wait in a queue", WaitingPage, query=PageQuery, refusals=UNKNOWN | BAD_CURSOR
     ),
-    "read_decisions": Shape("Why a ticket was routed so", Decisions, refusals=UNKNOWN),
+    "read_decisions": Shape(
+        "Why a ticket was routed so", DecisionsPage, query=PageQuery, refusals=UNKNOWN | BAD_CURSOR
+    ),
     "watch_queue": Shape(
         "Hear when something happens in a queue",
         News,

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from deskline_events.facts import Code, Level, Priority
-from deskline_events.tickets import Actor, Stage
+from deskline_events.facts import Code, Customer, Level, Line, Priority
+from deskline_events.intake import MessageKind
+from deskline_events.tickets import Actor, Link, Stage
 from deskline_gateway.api.contract.shared import (
     TOO_LONG,
     UNKNOWN,
@@ -21,6 +22,8 @@ from deskline_gateway.api.contract.shared import (
     Text,
     Version,
 )
+
+Bytes = Annotated[int, Field(ge=0, description="bytes")]
 
 
 class NewReply(Asked):
@@ -192,22 +195,62 @@ class TicketState(Answered):
     last_speaker: Literal["customer", "operator"] | None
 
 
+class File(Answered):
+    """An attachment, without its content."""
+
+    attachment_id: UUID
+    filename: str
+    media_type: str
+    size: Bytes
+    sha256: str
+    inline: bool
+
+
+class Raw(Answered):
+    """The message as it was received, kept because reading it failed in part; without its content."""
+
+    size: Bytes
+    sha256: str
+
+
+class HandOver(Answered):
+    """What the next level was told beside the note, which is the message's text."""
+
+    before: int
+    after: int
+    tried: str | None
+    reproduce: str | None
+    affected: str | None
+
+
 class Message(Answered):
     """One message of the conversation; an erased person's texts read "erased"."""
 
     version: Version
     at: AwareDatetime
-    kind: Literal["customer", "automatic", "reply", "note"]
+    kind: Literal["customer", "automatic", "reply", "note", "escalation"]
     author: Actor
     text: str
     reply: Annotated[str | None, Field(description="text without quotes, where that differs")] = None
+    received_at: AwareDatetime | None = None
+    mail_kind: MessageKind | None = None
+    truncated: Annotated[bool, Field(description="text is an excerpt, the whole is an object")] = False
+    attachments: tuple[File, ...] = ()
+    mentions: tuple[UUID, ...] = ()
+    problems: tuple[str, ...] = ()
+    raw: Raw | None = None
+    reply_id: UUID | None = None
     delivery: Annotated[Delivery | None, Field(description="of a reply; null until it is known")] = None
+    hand_over: HandOver | None = None
 
 
 class Card(TicketState):
     """A ticket with its conversation, as its owner knows it now."""
 
     subject: str
+    line: Line
+    customer: Customer
+    link: Link | None
     moves: Annotated[list[Stage], Field(description="where the caller may move it")]
     messages: list[Message]
 
