@@ -407,6 +407,20 @@ def make_token() -> Callable[..., tuple[Token, str]]:
 
 
 @pytest.fixture
+def watch() -> Iterator[Callable[[str, str], Watching]]:
+    """Readers of server-sent events of a URL with a token, closed at the end."""
+    watching: list[Watching] = []
+
+    def watch(url: str, token: str) -> Watching:
+        watching.append(Watching(url, {"Authorization": f"Bearer {token}"}))
+        return watching[-1]
+
+    yield watch
+    for one in watching:
+        one.close()
+
+
+@pytest.fixture
 def until() -> Callable[..., None]:
     return wait_until
 

@@ -28,6 +28,7 @@ from deskline_chassis.runtime import Beat, Run, Runtime
 from deskline_events.envelope import Envelope, event_id, source_of
 from deskline_events.facts import Fact
 from deskline_events.keys import PersonKeys
+from deskline_events.watermarks import Watermark
 from deskline_local.databases import ServiceDatabase
 from deskline_sla.adapters.clock_desk import Desks
 from deskline_sla.api import add_routes
@@ -54,11 +55,17 @@ class Mark:
 
     def __init__(self) -> None:
         self.until: datetime | None = datetime.max.replace(tzinfo=UTC)
+        self.announced: datetime | None = None
         self.asked: list[tuple[str, str, int]] = []
 
     def complete_until(self, _connection: Conn, reader: str, owner: str, partition: int) -> datetime | None:
         self.asked.append((reader, owner, partition))
         return self.until
+
+    def latest(self, _owner: str) -> Watermark | None:
+        """What was applied last is what was announced last, unless a test says that there is more."""
+        at = self.announced or self.until
+        return None if at is None else Watermark(time=at, epoch=1, generation=1, offsets={0: 1})
 
 
 @dataclass

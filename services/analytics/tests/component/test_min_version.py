@@ -62,7 +62,7 @@ def test_nobody_waits_who_may_not_read(door: Door, monkeypatch: pytest.MonkeyPat
 
 
 def test_many_wait_on_one_connection_for_what_comes(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 30.0)
     ((ticket_id, version),) = door.rig.ask("SELECT ticket_id, version FROM open_tickets ORDER BY 1 LIMIT 1")
     single = Database(door.rig.analytics.runtime_url, "single", size=1)
     single.open()

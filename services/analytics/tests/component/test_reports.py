@@ -25,9 +25,11 @@ NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 def door(shared_rig: Any, make_story: Any, fill: Any) -> Door:
     if not hasattr(shared_rig, "report_story"):
         story = make_story(31).live(tickets=30, events=1200)
-        for ticket_id in list(story.tickets)[:4]:
+        for stage in ("spam", "abandoned", "spam", "abandoned"):
+            ticket_id = story.open()
+            story.start_clock(ticket_id, "first_response")
             story.start_clock(ticket_id)
-            story.move(ticket_id, "spam" if story.random.random() < 0.5 else "abandoned")
+            story.move(ticket_id, stage)
         shared_rig.report_story = fill(shared_rig, story)
     return Door(shared_rig, shared_rig.report_story)
 

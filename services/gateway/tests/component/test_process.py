@@ -1,5 +1,6 @@
 """The gateway as it is deployed: its command line and its process."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,11 +8,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
+import psutil
 import pytest
+from aiokafka import AIOKafkaProducer
+
+from deskline_chassis.broker import Broker
+from deskline_events.envelope import Envelope
+from deskline_events.topics import events_topic
+from deskline_local.stack import Stack
 
 pytestmark = pytest.mark.component
 
@@ -50,8 +61,8 @@ def run(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProces
     return run
 
 
-@pytest.fixture
-def served(environment: dict[str, str], until: Callable[..., None]) -> Iterator[SimpleNamespace]:
+@contextmanager
+def serving(environment: dict[str, str], until: Callable[..., None]) -> Iterator[SimpleNamespace]:
     process = subprocess.Popen([*COMMAND, "serve"], env=environment, stdout=subprocess.PIPE, text=True)
     lines: list[dict[str, Any]] = []
     assert process.stdout is not None
@@ -69,6 +80,75 @@ def served(environment: dict[str, str], until: Callable[..., None]) -> Iterator[
         process.wait(10)
         reading.join(10)
         process.stdout.close()
+
+
+@pytest.fixture
+def served(environment: dict[str, str], until: Callable[..., None]) -> Iterator[SimpleNamespace]:
+    """The process with no broker to be had, which it does not need to be ready."""
+    with serving(environment, until) as served:
+        yield served
+
+
+def test_live_views_fit_the_memory_and_end_with_the_process(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    environment: dict[str, str],
+    stack: Stack,
+    until: Callable[..., None],
+    watch: Callable[[str, str], Any],
+) -> None:
+    token = run("token", "create", "--role", "operator").stdout.strip()
+    prefix = f"gateway-{uuid4().hex[:8]}."
+    told = {
+        "DESKLINE_KAFKA": stack.bootstrap,
+        "DESKLINE_TOPIC_PREFIX": prefix,
+        "DESKLINE_GATEWAY_STREAMS_PER_TOKEN": "100",
+    }
+    ticket = uuid4()
+    with serving(environment | told, until) as served:
+        figures = f"{served.url}/metrics"
+        until(lambda: "deskline_gateway_live_up 1.0" in httpx.get(figures, trust_env=False).text, 30.0)
+        streams = [watch(f"{served.url}/v1/tickets/{ticket}/events", token) for _ in range(50)]
+        announce(Broker(stack.bootstrap, prefix), ticket, 500)
+        for stream in streams:
+            stream.until('"version":500')
+        resident = psutil.Process(served.process.pid).memory_info().rss / 2**20
+        assert resident < 170, f"{resident:.0f} MiB"
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(10) == 0
+        for stream in streams:
+            stream._thread.join(5)
+            assert stream.ended
+            assert stream.events[-1][1]["version"] == 500
+    assert token not in json.dumps(served.lines)
+
+
+def announce(broker: Broker, ticket: UUID, count: int) -> None:
+    async def send() -> None:
+        producer = AIOKafkaProducer(**broker.client_settings("announcer"))
+        await producer.start()
+        try:
+            for sequence in range(1, count + 1):
+                envelope = Envelope(
+                    id=uuid4(),
+                    source="/deskline/tickets",
+                    type="deskline.tickets.NoteAdded.v1",
+                    time=datetime.now(UTC),
+                    subject=ticket,
+                    sequence=sequence,
+                    correlation_id=ticket,
+                    causation_id=None,
+                    epoch=1,
+                    generation=1,
+                )
+                topic = broker.topic(events_topic("tickets"))
+                sent = await producer.send(topic, b"{}" * 500, key=b"k", headers=envelope.headers())
+                if sequence % 100 == 0:
+                    await sent
+                    await asyncio.sleep(0.05)
+        finally:
+            await producer.stop()
+
+    asyncio.run(send())
 
 
 def test_a_token_is_made_used_listed_revoked_and_refused(

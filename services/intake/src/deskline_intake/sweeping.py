@@ -63,7 +63,7 @@ class Sweeper:
             if not due:
                 return removed
             for raw_id, announced in due:
-                keys = announced
+                keys = [*announced, *self._objects.of_message(raw_id)]
                 self._objects.remove(keys)
                 removed += len(keys)
                 beat.progress()

@@ -185,6 +185,24 @@ def test_a_dead_replicas_claims_are_sent_by_another_when_their_lease_ends(
     assert [kind for kind, _ in desk.events(ticket_id)] == ["NotificationSent"]
 
 
+def test_whose_lease_ended_decides_nothing_but_that_it_was_sent(desk: Any) -> None:
+    ticket_id = desk.ticket(desk.customer("lease@client.example"))
+    with desk.database.transaction() as connection:
+        claimed = claims.claim(connection, old := uuid4(), 0, 50)
+    (first,) = (one for one in claimed if one.ticket_id == ticket_id)
+    with desk.database.transaction() as connection:
+        claimed = claims.claim(connection, new := uuid4(), 60, 50)
+    (again,) = (one for one in claimed if one.ticket_id == ticket_id)
+    assert first.place == again.place
+    commit_verdicts(desk.database, desk.log, [Verdict(first.place, old, "failed", "smtp_550")])
+    commit_verdicts(desk.database, desk.log, [Verdict(first.place, old, "deferred", "smtp_451")])
+    assert desk.states(ticket_id) == [("acknowledgement", "pending", None)]
+    commit_verdicts(desk.database, desk.log, [Verdict(first.place, old, "sent")])
+    commit_verdicts(desk.database, desk.log, [Verdict(first.place, new, "failed", "smtp_550")])
+    assert desk.states(ticket_id) == SENT
+    assert [kind for kind, _ in desk.events(ticket_id)] == ["NotificationSent"]
+
+
 def test_a_slow_provider_does_not_outlast_a_lease(desk: Any, post: Any, senders: Any, until: Any) -> None:
     async def slowly(_taken: Any) -> str:
         await asyncio.sleep(2.5)

@@ -264,3 +264,25 @@ def test_who_gave_it_back_is_not_the_first_to_be_asked(bureau: Any, tickets: Any
     tickets.unassign(ticket)
     play()
     assert {tickets.holder(ticket)} == operators - {had}
+
+
+def test_who_only_declines_is_not_asked_again_and_who_gets_capacity_is(
+    bureau: Any, tickets: Any, play: Play
+) -> None:
+    olga = bureau.operator()
+    first = tickets.open()
+    play()
+    tickets.decline(first)
+    play()
+    second = tickets.open()
+    play()
+    tickets.decline(second)
+    play()
+    assert [bureau.said(one)[-1] for one in (first, second)] == ["NobodyAvailable"] * 2
+    third = tickets.open()
+    play()
+    assert tickets.accept(third) == olga
+    play()
+    tickets.stage(third, "resolved")
+    play()
+    assert (tickets.holder(first), tickets.holder(second)) == (olga, None)

@@ -74,6 +74,9 @@ class ClockDesk(Protocol):
     def complete_until(self, partition: int) -> datetime | None:
         """Up to when all that tickets committed to this partition was read; None: not known."""
 
+    def announced_until(self) -> datetime | None:
+        """The newest moment that tickets announced a watermark for; None: not known."""
+
     def unsettled(self, ticket_ids: Collection[UUID]) -> dict[UUID, Unsettled]:
         """Tickets of which something was read and not applied; asked after `complete_until`."""
 

@@ -72,7 +72,7 @@ def test_under_a_stalled_watermark_nothing_is_breached_until_it_moves(sla: Repli
     ticket = critical(tickets, begin)
     sla.take(tickets)
     asked = STEPS_HELD.labels("incomplete")._value.get()
-    for stands in (None, begin + FIRST - timedelta(microseconds=1)):
+    for stands in (begin, begin + FIRST - timedelta(microseconds=1)):
         sla.mark.until = stands
         _, held = sla.fire_due()
         assert [one.key for one in held] == ["first_response/1/breach"]
@@ -99,10 +99,25 @@ def test_a_reply_committed_in_time_and_read_late_is_no_breach(sla: Replica, tick
     assert ("SlaBreached", "first_response", "breach") not in fired(sla, ticket)
 
 
+def test_what_was_announced_and_not_read_yet_holds_a_warning_back(sla: Replica, tickets: Tickets) -> None:
+    # After an outage of ours: tickets went on, the answer is on the topic and not applied yet.
+    ticket = critical(tickets, ago(minutes=13))
+    sla.take(tickets)
+    sla.mark.until, sla.mark.announced = ago(minutes=12, seconds=59), ago()
+    assert [one.key for one in sla.fire_due()[1]] == ["first_response/1/warn"]
+    sla.mark.until = sla.mark.announced = None
+    assert [one.key for one in sla.fire_due()[1]] == ["first_response/1/warn"]
+    tickets.say(ticket, (answered(), ago(minutes=12)))
+    sla.take(tickets)
+    sla.mark.until = ago()
+    assert sla.fire_due() == ([], [])
+    assert fired(sla, ticket) == []
+
+
 def test_warnings_wait_for_no_watermark_and_are_not_given_for_what_is_met(
     sla: Replica, tickets: Tickets
 ) -> None:
-    sla.mark.until = None
+    sla.mark.until = ago(minutes=12, seconds=59)
     warned, met = critical(tickets, ago(minutes=13)), critical(tickets, ago(minutes=13))
     tickets.say(met, (answered(), ago(minutes=12, seconds=59)))
     sla.take(tickets)

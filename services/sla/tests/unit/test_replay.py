@@ -145,6 +145,7 @@ def test_a_running_clock_is_due_when_its_target_is_consumed(story: Story) -> Non
         if clock.state == "met" and clock.breached_since is None:
             assert clock.ended_at is not None
             assert clock.ended_at <= clock.due_at
+            assert elapsed_of(clock, clock.ended_at, RULES) <= clock.target
 
 
 def _check_segments(clock: Clock) -> None:

@@ -282,6 +282,39 @@ def test_a_paused_clock_is_recalculated_without_running() -> None:
     assert ticket.clock("resolution", 1) is not None
 
 
+def test_a_paused_clock_that_consumed_its_new_target_is_breached() -> None:
+    ticket, moves = tell(
+        PLAIN,
+        [
+            (opened(), after()),
+            (moved("in_progress", "waiting_customer"), after(10)),
+            (prioritised("medium", "high"), after(11)),
+            (moved("waiting_customer", "resolved"), after(12)),
+        ],
+    )
+    met = moves[-1].fact
+    assert isinstance(met, ClockMet)
+    assert (met.breached, met.due_at) == (True, after(8))
+    clock = ticket.clock("resolution", 1)
+    assert clock is not None
+    assert clock.breached_since == after(8)
+
+
+def test_a_move_by_the_customer_without_a_message_counts_from_its_commit() -> None:
+    _, moves = tell(
+        PLAIN,
+        [
+            (opened(), after()),
+            (wrote(after(1)), after(1)),
+            (moved("in_progress", "waiting_customer"), after(3)),
+            (moved("waiting_customer", "in_progress", CUSTOMER), after(10)),
+        ],
+    )
+    resumed = moves[-1].fact
+    assert isinstance(resumed, ClockResumed)
+    assert resumed.resumed_at == after(10)
+
+
 def test_what_changes_nothing_is_not_recalculated() -> None:
     _, moves = tell(PLAIN, [(opened(), after()), (escalated(), after(1))])
     assert len(moves) == 2
@@ -346,4 +379,4 @@ def test_an_edit_that_lets_a_ticket_go_leaves_it_to_the_next_policy() -> None:
 def test_facts_before_the_opening_and_repeats_of_it_move_nothing() -> None:
     ticket, moves = tell(PLAIN, [(answered(), after()), (opened(), after()), (opened(), after(1))])
     assert len(moves) == 2
-    assert ticket.customer_wrote_at == START
+    assert [clock.started_at for clock in ticket.clocks] == [START, START]

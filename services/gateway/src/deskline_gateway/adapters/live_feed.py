@@ -17,7 +17,7 @@ from deskline_chassis.watch import Standing, Watch
 from deskline_events.envelope import Envelope, EnvelopeError
 from deskline_events.tickets import TicketRouted
 from deskline_events.topics import OWNERS, events_topic
-from deskline_gateway.adapters.audience import Audience
+from deskline_gateway.adapters.audience import BUFFER, Audience
 from deskline_gateway.domain.live import Notice, name_of
 from deskline_gateway.figures import LIVE_RECORDS, LIVE_UP
 
@@ -27,7 +27,11 @@ log = structlog.get_logger(__name__)
 _TOPICS: Final = tuple(events_topic(owner) for owner in OWNERS if owner != "intake")
 _NAME: Final = "gateway-live"
 _POLL_MILLIS: Final = 500
+# Fewer than a reader's buffer holds: whoever reads fast enough takes them before the next come.
+_POLL_RECORDS: Final = BUFFER // 4
 _LOOK_SECONDS: Final = 5.0
+# Some turns of the loop, in which readers' tasks take what they were told.
+_TURN_SECONDS: Final = 0.005
 _START_SECONDS: Final = 30.0
 _BACKOFF_SECONDS: Final = (0.2, 5.0)
 # What may wait in memory; records are read for their headers.
@@ -94,7 +98,7 @@ class LiveFeed:
             auto_offset_reset="none",
             fetch_max_bytes=_FETCH_BYTES,
             max_partition_fetch_bytes=_FETCH_BYTES,
-            max_poll_records=500,
+            max_poll_records=_POLL_RECORDS,
         )
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -136,6 +140,8 @@ class LiveFeed:
             for records in batches.values():
                 for record in records:
                     self._hear(record)
+            if batches:
+                await asyncio.sleep(_TURN_SECONDS)
             if time.monotonic() - looked_at >= _LOOK_SECONDS:
                 looked_at = time.monotonic()
                 await _look(consumer, watch)

@@ -19,7 +19,7 @@ _CLAIM: Final = (
     # One recipient is told of one ticket in order: an acknowledgement never comes after a later reply.
     " AND NOT EXISTS (SELECT FROM notifications earlier WHERE earlier.ticket_id = n.ticket_id"
     " AND earlier.recipient_id = n.recipient_id AND earlier.place < n.place"
-    " AND earlier.state IN ('waiting'))"
+    " AND earlier.state IN ('waiting', 'pending'))"
     " ORDER BY n.due_at, n.place LIMIT %(limit)s FOR UPDATE OF n SKIP LOCKED)"
     " UPDATE notifications n SET lease = %(lease)s, due_at = clock_timestamp() + %(seconds)s"
     " FROM chosen WHERE n.place = chosen.place"

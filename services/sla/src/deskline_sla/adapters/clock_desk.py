@@ -14,6 +14,7 @@ from deskline_chassis.event_log import Cause, EventLog, NewEvent
 from deskline_chassis.postgres import Conn, Database
 from deskline_events.sla import CalendarChanged, PolicyChanged
 from deskline_events.tickets import Actor
+from deskline_events.watermarks import Watermark
 from deskline_sla.adapters.clock_rows import find_watched, keep_watched
 from deskline_sla.adapters.rule_store import RuleStore
 from deskline_sla.domain.rules import RuleBook
@@ -29,6 +30,9 @@ class Completeness(Protocol):
 
     def complete_until(self, connection: Conn, reader: str, owner: str, partition: int) -> datetime | None:
         """By the reader's stored position; None: not known."""
+
+    def latest(self, owner: str) -> Watermark | None:
+        """The newest watermark of an owner."""
 
 
 class PostgresClockDesk:
@@ -72,6 +76,10 @@ class PostgresClockDesk:
 
     def complete_until(self, partition: int) -> datetime | None:
         return self._parts.completeness.complete_until(self._connection, READER, WATCHED, partition)
+
+    def announced_until(self) -> datetime | None:
+        latest = self._parts.completeness.latest(WATCHED)
+        return None if latest is None else latest.time
 
     def unsettled(self, ticket_ids: Collection[UUID]) -> dict[UUID, Unsettled]:
         rows = self._connection.execute(

@@ -56,11 +56,12 @@ def add_routes(app: FastAPI, database: Database, rules: RuleStore, open_desk: Op
     """Put the routes of sla on the application."""
     for refused in (RulesRefused, StaleRule, VersionMissing, BadCursorError, EventTooLargeError):
         app.add_exception_handler(refused, _on_refused)
-    app.include_router(_reads(database, rules))
+    app.include_router(_rule_reads(database))
+    app.include_router(_clock_reads(database, rules))
     app.include_router(_puts(open_desk))
 
 
-def _reads(database: Database, rules: RuleStore) -> APIRouter:
+def _rule_reads(database: Database) -> APIRouter:
     router = APIRouter(prefix="/v1")
 
     @router.get("/policies")
@@ -102,6 +103,12 @@ def _reads(database: Database, rules: RuleStore) -> APIRouter:
             raise problem("calendar_unknown", language)
         response.headers["ETag"] = etag(found.version)
         return found
+
+    return router
+
+
+def _clock_reads(database: Database, rules: RuleStore) -> APIRouter:
+    router = APIRouter(prefix="/v1")
 
     @router.get("/tickets/{ticket_id}/clocks")
     def read_clocks(

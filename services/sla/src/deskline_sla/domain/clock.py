@@ -106,6 +106,7 @@ def pause_clock(clock: Clock, at: datetime) -> Clock:
 
 def resume_clock(clock: Clock, at: datetime, book: RuleBook) -> Clock:
     """The paused clock runs again, in the next generation; raises NoBusinessTimeError."""
+    clock = _passed(clock, at)
     segments = _until(clock.segments, at)
     basis = clock.basis
     since = segments[-1].until or at
@@ -118,7 +119,7 @@ def meet_clock(clock: Clock, at: datetime, book: RuleBook) -> Clock:
     """What the open clock waited for happened; one that was paused is due as if it ran on from there."""
     passed = _passed(clock, at)
     due_at = clock.due_at
-    if clock.state == "paused" and clock.breached_since is None:
+    if clock.state == "paused" and passed.breached_since is None:
         left = max(_ZERO, clock.target - elapsed_of(clock, at, book))
         due_at = _time_of(clock, book).after(max(at, clock.segments[-1].since), left)
     return replace(passed, state="met", ended_at=at, due_at=due_at, segments=_until(passed.segments, at))
@@ -184,7 +185,9 @@ def _time_of(clock: Clock, book: RuleBook) -> BusinessTime:
 
 def _passed(clock: Clock, at: datetime) -> Clock:
     """The clock with its breach noted, if it ran past its due moment; what is at that moment is in time."""
-    if clock.state == "running" and clock.breached_since is None and at > clock.due_at:
+    # A paused one may have been given a target that it had consumed before.
+    ran_until = at if clock.state == "running" else clock.segments[-1].since
+    if clock.breached_since is None and ran_until > clock.due_at:
         return replace(clock, breached_since=clock.due_at)
     return clock
 

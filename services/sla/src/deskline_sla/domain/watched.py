@@ -70,12 +70,12 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class WatchedTicket:
-    """A ticket as its clocks need it."""
+    """A ticket as its clocks need it; `customer_wrote_at` is known while that is the last thing that was."""
 
     id: UUID
     circumstances: Circumstances
     cycle: int
-    customer_wrote_at: datetime
+    customer_wrote_at: datetime | None
     clocks: tuple[Clock, ...] = ()
 
     def clock(self, name: ClockName, cycle: int) -> Clock | None:
@@ -119,9 +119,8 @@ def _follow(
     ticket: WatchedTicket, fact: Fact, at: datetime, book: RuleBook
 ) -> tuple[WatchedTicket, list[Moved]]:
     moves: list[Moved] = []
+    wrote_at = fact.message.received_at if isinstance(fact, CustomerReplied) else None
     match fact:
-        case CustomerReplied(message=message):
-            ticket = replace(ticket, customer_wrote_at=message.received_at)
         case OperatorReplied():
             ticket, moves = _applied(ticket, _met(ticket.clock("first_response", 1), at, book))
         case StageChanged() as changed:
@@ -136,7 +135,7 @@ def _follow(
             ticket, moves = recalculate(changed_ticket, book, at=at, reason="level", actor=actor)
         case _:
             pass
-    return ticket, moves
+    return replace(ticket, customer_wrote_at=wrote_at), moves
 
 
 def recalculate(
@@ -206,7 +205,8 @@ def _change_stage(
     ticket: WatchedTicket, changed: StageChanged, at: datetime, book: RuleBook
 ) -> tuple[WatchedTicket, list[Moved]]:
     # What a customer's own message brought about counts from when it came to our door.
-    since = min(ticket.customer_wrote_at, at) if changed.actor.kind == "contact" else at
+    by_message = changed.actor.kind == "contact" and ticket.customer_wrote_at is not None
+    since = min(ticket.customer_wrote_at or at, at) if by_message else at
     if changed.cycle > ticket.cycle:
         ticket = replace(ticket, cycle=changed.cycle)
         return _applied(ticket, _started(ticket, "resolution", changed.cycle, since, book))

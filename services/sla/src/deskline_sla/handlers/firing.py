@@ -1,6 +1,6 @@
 """A due step fires, if the clock still runs towards it and nothing that was committed in time is missing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from deskline_chassis.deadlines import Deadline
+from deskline_chassis.deadlines import Deadline, Identity
 from deskline_chassis.event_log import NewEvent
 from deskline_sla.domain.clock import Clock
 from deskline_sla.domain.rules import RuleBook
@@ -53,7 +53,7 @@ def fire_steps(desk: ClockDesk, due: Sequence[Deadline], now: datetime, alarms: 
         for deadline in sorted(due, key=lambda one: one.due_at)
         if (planned := _planned(found, deadline, now, book)) is not None
     ]
-    held = _undecided(desk, found, [one for one in possible if one[1].late])
+    held = _undecided(desk, found, possible)
     events: list[NewEvent] = []
     touched: dict[UUID, dict[tuple[str, int], Clock]] = {}
     for deadline, _ in possible:
@@ -92,22 +92,29 @@ def _clock(watching: Watching, name: StepName) -> Clock:
 
 
 def _undecided(
-    desk: ClockDesk, found: dict[UUID, Watching], late: Iterable[tuple[Deadline, PlannedStep]]
-) -> dict[tuple[str, UUID, str, int], str]:
-    """Breaches of which something that would undo them may be missing, and why."""
-    late = list(late)
-    if not late:
+    desk: ClockDesk, found: dict[UUID, Watching], possible: Sequence[tuple[Deadline, PlannedStep]]
+) -> dict[Identity, str]:
+    """Steps of which something that would undo them may be missing, and why.
+
+    A breach waits until all that was committed by its moment was applied. A warning waits only for what was
+    announced: after an outage nobody is warned of what was answered meanwhile.
+    """
+    if not possible:
         return {}
-    partitions = {found[deadline.subject].partition for deadline, _ in late}
+    partitions = {found[deadline.subject].partition for deadline, _ in possible}
     # Facts that were applied need the log's lock, which is held: all of them are in what was found. In this
-    # order: what is read and set aside meanwhile is seen by the second question.
+    # order: what is read and set aside meanwhile is seen by the last question.
+    announced = desk.announced_until()
     complete = {partition: desk.complete_until(partition) for partition in sorted(partitions)}
-    unsettled = desk.unsettled({deadline.subject for deadline, _ in late})
-    held: dict[tuple[str, UUID, str, int], str] = {}
-    for deadline, planned in late:
+    unsettled = desk.unsettled({deadline.subject for deadline, planned in possible if planned.late})
+    held: dict[Identity, str] = {}
+    for deadline, planned in possible:
         until = complete[found[deadline.subject].partition]
-        if deadline.subject in unsettled:
+        enough = until is not None and (
+            until >= planned.at or (not planned.late and announced is not None and until >= announced)
+        )
+        if planned.late and deadline.subject in unsettled:
             held[deadline.identity] = unsettled[deadline.subject]
-        elif until is None or until < planned.at:
+        elif not enough:
             held[deadline.identity] = "incomplete"
     return held

@@ -34,7 +34,7 @@ CREATE TABLE tickets (
   ticket_id uuid PRIMARY KEY,
   circumstances jsonb NOT NULL,
   cycle integer NOT NULL,
-  customer_wrote_at timestamptz NOT NULL,
+  customer_wrote_at timestamptz,
   partition integer NOT NULL,
   correlation_id uuid NOT NULL,
   causation_id uuid,

@@ -77,7 +77,7 @@ def make_move(
     if (move.before, move.after) == ("new", "in_progress"):
         unfolding.assign(person(actor, "take a ticket"), actor)
     else:
-        pass
+        unfolding.end_offer()
     unfolding.add(
         StageChanged(
             before=move.before,
