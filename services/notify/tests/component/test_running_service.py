@@ -232,6 +232,11 @@ def test_a_kill_between_the_providers_accept_and_our_commit_repeats_the_same_mai
 def test_two_replicas_share_the_work_and_a_killed_ones_part_is_done_by_the_other(
     house: House, facts: Any, post: Any
 ) -> None:
+    async def slowly(_: Any) -> str:
+        await asyncio.sleep(0.06)
+        return "250 OK"
+
+    post.answer = slowly
     replicas = [house.start(f"notify-{number}") for number in range(2)]
     told: list[tuple[str, UUID, Fact]] = []
     for number in range(60):
@@ -244,7 +249,8 @@ def test_two_replicas_share_the_work_and_a_killed_ones_part_is_done_by_the_other
     replicas[0].kill()
     house.announce(*told[half:])
     assert len(set(house.announced(60))) == 60
-    # On the wire one delivery each, but for what the killed one had under way.
+    # On the wire one delivery each, but for what the killed one had under way on its two connections, and
+    # for the answers to the mails before those, which it may not have committed yet.
     twice = [number for number in Counter(post.ids()).values() if number > 1]
-    assert len(twice) <= 2
+    assert len(twice) <= 4
     assert len(set(post.ids())) == 60

@@ -263,6 +263,13 @@ def test_an_offer_that_ended_meanwhile_is_not_told(desk: Any, facts: Any, sendin
     until(lambda: desk.states(ticket_id)[1] == ("offer", "failed", "expired"), "decided")
 
 
+def test_whoever_left_the_company_is_told_nothing(desk: Any, facts: Any, sending: Any, until: Any) -> None:
+    ticket_id, operator = desk.ticket(desk.customer()), desk.operator("left@brand.example", employed=False)
+    desk.tell(ticket_id, facts.offered(operator))
+    until(lambda: desk.states(ticket_id)[1] == ("offer", "failed", "left"), "decided")
+    assert sending.to("left@brand.example") == []
+
+
 def test_a_contact_without_a_usable_address_is_a_failure(
     desk: Any, facts: Any, sending: Any, until: Any
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deskline_routing.domain.ids import FALLBACK_QUEUE
+from deskline_routing.handlers.moments import time_out_offers
 
 pytestmark = pytest.mark.component
 Play = Callable[[], None]
@@ -58,9 +59,21 @@ def test_an_offer_that_times_out_goes_to_the_next(bureau: Any, tickets: Any, pla
     assert (withdrawn.reason, withdrawn.operator_id) == ("timed_out", first)
     assert {made.operator_id} == operators - {first}
     assert {one.operator_id: one.rejected for one in made.candidates}[first] == "timed_out"
-    bureau.time_out(ticket)  # the first offer's moment is past and does nothing to the second
+
+
+def test_the_moment_of_an_offer_that_ended_does_nothing_to_the_next_one(
+    bureau: Any, tickets: Any, play: Play, cause: Any
+) -> None:
+    bureau.operator(), bureau.operator()
+    ticket = tickets.open()
     play()
-    assert bureau.said(ticket).count("OfferWithdrawn") == 2
+    first = bureau.last(ticket).offer_id
+    tickets.decline(ticket)
+    play()
+    for due, withdrawn in ((first, 0), (bureau.last(ticket).offer_id, 1)):
+        with bureau.desks.open() as desk:
+            time_out_offers(desk, {ticket: {due}}, cause)
+        assert bureau.said(ticket).count("OfferWithdrawn") == withdrawn
 
 
 def test_a_declined_offer_goes_to_the_next_until_everybody_was_asked(

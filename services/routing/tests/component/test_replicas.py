@@ -1,5 +1,6 @@
 """Several replicas, repeats, batches cut anywhere: capacity holds, and nothing is decided twice or lost."""
 
+import contextlib
 import random
 import threading
 from collections import Counter
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 
 from deskline_chassis.applying import SurroundingsError
+from deskline_routing.adapters.desk import PostgresDesk
 
 pytestmark = pytest.mark.component
 Play = Callable[[], None]
@@ -65,6 +67,40 @@ def test_two_replicas_at_once_never_exceed_a_capacity_and_share_the_work(
     assert set(carried.values()) == {7}
     assert min(worked["one"], worked["two"]) > 20
     assert bureau.rows("SELECT count(*) FROM tickets WHERE waiting") == [(25,)]
+
+
+def test_two_replicas_that_look_at_the_same_moment_offer_the_last_place_once(
+    bureau: Any, other_bureau: Any, tickets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    olga = bureau.operator(capacity=1)
+    opened = [tickets.open() for _ in range(8)]
+    while len({ticket.int % 2 for ticket in opened}) == 1:
+        opened.append(tickets.open())
+    bureau.drain()
+    tickets.answer()
+    both_looked = threading.Barrier(2)
+    look = PostgresDesk.office
+
+    def look_together(desk: PostgresDesk) -> Any:
+        seen = look(desk)
+        # Who holds the lock waits here in vain for the other one, which waits for the lock.
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_looked.wait(1)
+        return seen
+
+    monkeypatch.setattr(PostgresDesk, "office", look_together)
+    threads = [
+        threading.Thread(target=replica.drain, args=(partitions,))
+        for replica, partitions in ((bureau, (0, 2)), (other_bureau, (1, 3)))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert both_looked.broken
+    assert loads(bureau) == {olga: 1}
+    said = Counter(bureau.said(ticket)[-1] for ticket in opened)
+    assert said == {"OfferMade": 1, "NobodyAvailable": len(opened) - 1}
 
 
 def test_repeats_and_any_cut_of_batches_end_in_the_same_state(

@@ -149,6 +149,10 @@ async def test_position_that_moves_while_the_end_is_asked_for_is_no_loss(
         def assignment(self) -> set[TopicPartition]:
             return {at}
 
+        def seek(self, _partition: TopicPartition, offset: int) -> None:
+            """To the last one that was applied, which tells its epoch."""
+            assert offset == 4
+
         async def end_offsets(self, _partitions: Any) -> dict[TopicPartition, int]:
             house.database.run(lambda connection: connection.execute("UPDATE positions SET next_offset = 9"))
             return {at: 5}

@@ -56,7 +56,7 @@ class Admission:
             return Admitted(ANONYMOUS)
         admitted = await self.identify(request)
         self._count(self._of_token.take(admitted.token, self.clock()))
-        if False:
+        if not rule.allows(admitted.identity.roles):
             raise problems.role_refused(rule)
         return admitted
 

@@ -80,6 +80,7 @@ class Person:
     address: Sealed | None
     name: Sealed | None = None
     language: Language | None = None
+    employed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,9 @@ def persons(connection: Conn, ids: Collection[UUID]) -> dict[UUID, Person]:
         "SELECT contact_id, address FROM contacts WHERE contact_id = ANY(%(ids)s)", wanted
     ).fetchall()
     operators = connection.execute(
-        "SELECT operator_id, address, name, language FROM operators WHERE operator_id = ANY(%(ids)s)", wanted
+        "SELECT operator_id, address, name, language, employed FROM operators"
+        " WHERE operator_id = ANY(%(ids)s)",
+        wanted,
     ).fetchall()
     return {row[0]: Person(*row[1:]) for row in (*contacts, *operators)}
 

@@ -162,6 +162,8 @@ def _open(
     person = people.get(claimed.recipient.id)
     if about is None or person is None:
         raise NotWritableError("no_address")
+    if not person.employed:
+        raise NotWritableError("left")  # tickets' texts are no longer theirs to read
     if claimed.expires_at is not None and claimed.expires_at <= now:
         raise NotWritableError("expired")
     address = _address(claimed, person, sealer)

@@ -109,6 +109,7 @@ def add_routes(app: FastAPI, database: Database, log: EventLog, open_desk: OpenD
     app.add_exception_handler(MissingKeyError, _on_busy)
     app.add_exception_handler(CommandRefused, _on_refused)
     app.include_router(_reads(database, log))
+    app.include_router(_lists(database))
 
     def command(
         ticket_id: UUID, caller: Caller, body: BaseModel, order: Order, response: Response
@@ -151,6 +152,12 @@ def _reads(database: Database, log: EventLog) -> APIRouter:
         _keep_private(response)
         return found
 
+    return router
+
+
+def _lists(database: Database) -> APIRouter:
+    router = APIRouter(prefix="/v1")
+
     @router.get("/lines/{line_id}/set-aside")
     def read_set_aside(
         line_id: UUID,
@@ -161,8 +168,7 @@ def _reads(database: Database, log: EventLog) -> APIRouter:
     ) -> SetAsidePage:
         # What made no ticket stands in no queue, so that no scope but this one reaches it.
         if staff.scope != ALL:
-            refusal = NotPermitted("see what was set aside", (f"scope {ALL}",))
-            raise refusal_problem(refusal, language)
+            raise refusal_problem(NotPermitted("see what was set aside", (f"scope {ALL}",)), language)
         try:
             with database.transaction() as connection:
                 found = queries.set_aside(connection, line_id, page.cursor, page.limit)

@@ -25,7 +25,9 @@ def change_stage(ticket: Ticket, command: ChangeStage) -> tuple[Fact, ...]:
         raise NotPermitted("move this ticket", ("operator", "lead", "its participants"))
     unfolding = Unfolding(ticket)
     if _is_there(ticket, command):
-        if ticket.stage == "in_progress" and ticket.assignee_id is None and not who.isdisjoint(STAFF):
+        nobodys = ticket.stage == "in_progress" and ticket.assignee_id is None
+        # Who names no version may be repeating the move that led here.
+        if nobodys and command.expected_version is not None and not who.isdisjoint(STAFF):
             refuse_stale(ticket, command.expected_version)
             unfolding.assign(person(command.actor, "take a ticket"), command.actor)
         return unfolding.facts
