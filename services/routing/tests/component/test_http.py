@@ -184,7 +184,8 @@ def test_presence_brings_offers_which_are_listed_with_their_end(
 
 
 def test_who_is_no_operator_here_has_no_presence(bureau: Any, door: Any) -> None:
-    left = bureau.operator(employed=False, online=False)
+    left = bureau.operator()
+    bureau.operator(operator_id=left, employed=False, online=False)
     for actor in (left, uuid4()):
         for state in ("online", "away"):
             answer = door.request("POST", "/v1/presence", "operator", actor=actor, json={"state": state})
