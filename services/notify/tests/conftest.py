@@ -2,24 +2,22 @@
 
 import asyncio
 import base64
-import email
-import email.policy
 import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from aiosmtpd.smtp import SMTP
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from services.notify.tests.facts import Facts
+from services.notify.tests.post import Post
 
 from deskline_chassis.applying import Transaction
 from deskline_chassis.decoding import Received
@@ -29,23 +27,9 @@ from deskline_chassis.personal_data import KeyRing, learn_keys
 from deskline_chassis.postgres import Database
 from deskline_chassis.runtime import Beat
 from deskline_events.envelope import Envelope, event_id, source_of
-from deskline_events.facts import Customer, Fact, Line
-from deskline_events.intake import ContactRegistered
+from deskline_events.facts import Fact
 from deskline_events.keys import PersonKeys
-from deskline_events.routing import OperatorChanged, TeamChanged
 from deskline_events.sla import SlaBreached, SlaWarned
-from deskline_events.tickets import (
-    Actor,
-    AutomaticMessageAdded,
-    CustomerMessage,
-    CustomerReplied,
-    OperatorReplied,
-    TicketAccepted,
-    TicketOffered,
-    TicketOpened,
-    TicketRouted,
-    TicketUnassigned,
-)
 from deskline_local.databases import ServiceDatabase
 from deskline_local.stack import Stack
 from deskline_notify.adapters.smtp import Provider, SmtpConnection
@@ -59,9 +43,6 @@ from deskline_notify.handlers.writing import House
 
 KEK = b"k" * 32
 DOMAIN = "desk.example"
-LINE = Line(
-    line_id=UUID(int=0x11E), name="Поддержка", channel="email", language="ru", address="help@brand.example"
-)
 
 
 def wait_until(true: Callable[[], object], what: str, seconds: float = 30.0) -> None:
@@ -86,110 +67,6 @@ class People:
         if erased:
             return PersonKeys(subject=person, keys={}, erased_at=datetime.now(UTC))
         return PersonKeys(subject=person, keys={1: self.wrapped[person]})
-
-
-class Facts:
-    """Facts that other owners might announce."""
-
-    @staticmethod
-    def message(**given: Any) -> CustomerMessage:
-        fields: dict[str, Any] = {
-            "source_key": uuid4().hex * 2,
-            "received_at": datetime.now(UTC),
-            "kind": "human",
-            "text": "Не печатает",
-        }
-        return CustomerMessage(**(fields | given))
-
-    @classmethod
-    def opened(cls, contact_id: UUID, **given: Any) -> TicketOpened:
-        customer = {"locale": given.pop("locale", "ru"), "verified": given.pop("verified", True)}
-        message = {k: given.pop(k) for k in ("kind", "suppress_auto_reply", "message_id") if k in given}
-        fields: dict[str, Any] = {
-            "number": 1042,
-            "line": LINE,
-            "contact_id": contact_id,
-            "customer": Customer(contact_id=contact_id, **customer),
-            "subject": "Принтер",
-            "message": cls.message(**message),
-            "priority": "medium",
-            "reply_token": "t0ken",
-        }
-        return TicketOpened(**(fields | given))
-
-    @classmethod
-    def wrote(cls, contact_id: UUID, **message: Any) -> CustomerReplied | AutomaticMessageAdded:
-        model = CustomerReplied if message.get("kind", "human") == "human" else AutomaticMessageAdded
-        return model(contact_id=contact_id, message=cls.message(**message))
-
-    @staticmethod
-    def replied(contact_id: UUID, operator_id: UUID, text: str = "Готово") -> OperatorReplied:
-        return OperatorReplied(
-            reply_id=uuid4(), operator_id=operator_id, contact_id=contact_id, text=text, seen_version=1
-        )
-
-    @staticmethod
-    def registered(contact_id: UUID, address: str | None) -> ContactRegistered:
-        return ContactRegistered(contact_id=contact_id, address=address, name="Иван", locale="ru")
-
-    @staticmethod
-    def operator(operator_id: UUID, address: str, **given: Any) -> OperatorChanged:
-        fields: dict[str, Any] = {
-            "operator_id": operator_id,
-            "name": "Анна",
-            "address": address,
-            "language": "en",
-            "employed": True,
-            "capacity": 5,
-        }
-        return OperatorChanged(**(fields | given))
-
-    @staticmethod
-    def team(team_id: UUID, *leads: UUID) -> TeamChanged:
-        return TeamChanged(team_id=team_id, name="Первая", lead_ids=leads)
-
-    @staticmethod
-    def routed(team_id: UUID | None) -> TicketRouted:
-        return TicketRouted(queue_id=uuid4(), team_id=team_id, actor=Actor(kind="system"), assignment_no=0)
-
-    @staticmethod
-    def offered(operator_id: UUID, minutes: float = 30) -> TicketOffered:
-        until = datetime.now(UTC) + timedelta(minutes=minutes)
-        return TicketOffered(
-            offer_id=uuid4(), operator_id=operator_id, queue_id=uuid4(), until=until, assignment_no=0
-        )
-
-    @staticmethod
-    def accepted(operator_id: UUID, by: UUID | None = None) -> TicketAccepted:
-        return TicketAccepted(
-            operator_id=operator_id, actor=Actor(kind="operator", id=by or operator_id), assignment_no=1
-        )
-
-    @staticmethod
-    def unassigned(operator_id: UUID) -> TicketUnassigned:
-        return TicketUnassigned(
-            operator_id=operator_id, reason="escalated", actor=Actor(kind="system"), assignment_no=2
-        )
-
-    @staticmethod
-    def warned(*recipients: str) -> SlaWarned:
-        return SlaWarned(**Facts._step(recipients), step="soon")
-
-    @staticmethod
-    def breached(*recipients: str, forecast_at: datetime | None = None) -> SlaBreached:
-        return SlaBreached(**Facts._step(recipients), step="breach", forecast_at=forecast_at)
-
-    @staticmethod
-    def _step(recipients: Sequence[str]) -> dict[str, Any]:
-        due = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
-        return {
-            "clock": "first_response",
-            "cycle": 1,
-            "generation": 1,
-            "step_due_at": due,
-            "due_at": due,
-            "recipients": recipients,
-        }
 
 
 class Desk:
@@ -309,101 +186,6 @@ class Desk:
                 for row in connection.execute(f"SELECT to_jsonb(t)::text FROM {table} t")
             ]
         return "\n".join(found)
-
-
-Answer = Callable[["Taken"], Awaitable[str] | str]
-
-
-@dataclass
-class Taken:
-    """A mail as the provider got it."""
-
-    sender: str
-    recipient: str
-    message: EmailMessage
-    content: bytes
-    server: Any
-
-    @property
-    def message_id(self) -> str:
-        return str(self.message["Message-ID"])
-
-
-class Post:
-    """A provider: takes what it is given, unless it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.taken: list[Taken] = []
-        self.accepted: list[Taken] = []
-        self.answer: Answer = lambda _: "250 OK"
-        self.answer_recipient: Callable[[str], str] = lambda _: "250 OK"
-        self.connections = 0
-        self._lock = threading.Lock()
-        self.port = 0
-        self.start()
-
-    async def handle_RCPT(  # noqa: N802 -- aiosmtpd's name
-        self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any
-    ) -> str:
-        answer = self.answer_recipient(address)
-        if answer.startswith("250"):
-            envelope.rcpt_tos.append(address)
-        return answer
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 -- aiosmtpd's name
-        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        assert isinstance(message, EmailMessage)
-        taken = Taken(envelope.mail_from.strip("<>"), envelope.rcpt_tos[0], message, envelope.content, server)
-        with self._lock:
-            self.taken.append(taken)
-        answered = self.answer(taken)
-        answer = answered if isinstance(answered, str) else await answered
-        if answer.startswith("250"):
-            with self._lock:
-                self.accepted.append(taken)
-        return answer
-
-    def start(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._sessions: set[SMTP] = set()
-
-        def session() -> SMTP:
-            made = SMTP(self, hostname="post", loop=self._loop, timeout=60)
-            self._sessions.add(made)
-            self.connections += 1
-            return made
-
-        listening = self._loop.create_server(session, "127.0.0.1", self.port)
-        self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def stop(self) -> None:
-        """Go away, with all connections."""
-        if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(10)
-            self._loop.close()
-
-    async def _end(self) -> None:
-        self._server.close()
-        for session in self._sessions:
-            if isinstance(session.transport, asyncio.Transport):
-                session.transport.abort()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def ids(self) -> list[str]:
-        with self._lock:
-            return [one.message_id for one in self.accepted]
-
-    def to(self, address: str) -> list[Taken]:
-        with self._lock:
-            return [one for one in self.accepted if one.recipient == address]
 
 
 class Senders:
