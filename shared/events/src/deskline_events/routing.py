@@ -16,7 +16,7 @@ Rejection = Literal[
     "left", "offline", "away", "at_capacity", "skill_missing", "declined", "timed_out", "not_in_team"
 ]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-Attempt = Annotated[int, Field(ge=1, description="offers of this ticket under this assignment_no, from 1")]
+Attempt = Annotated[int, Field(ge=1, description="decisions on this ticket under this assignment_no, from 1")]
 
 
 class ConsideredQueue(Value):
