@@ -36,9 +36,14 @@ def test_story_ends_as_told_and_leaves_no_process(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     for told in ("TicketOpened", "AutomaticMessageAdded", "analyst.tickets", "trace ", "curl -s"):
         assert told in done.stdout
-    peaks = [line.split() for line in done.stdout.splitlines() if line.rstrip().endswith("MiB")]
-    assert {name for name, *_ in peaks} == set(SERVICES)
-    assert all(float(words[2]) <= 170 for words in peaks), peaks
+    peaks = {
+        line.split()[0]: float(line.split()[2])
+        for line in done.stdout.splitlines()
+        if line.rstrip().endswith("MiB")
+    }
+    assert set(peaks) == {*SERVICES, "Kafka", "PostgreSQL", "all"}
+    assert all(peaks[service] <= 170 for service in SERVICES), peaks
+    assert peaks["all"] <= 2200, peaks
     left = [
         p.pid for p in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(p.info["cmdline"] or ())
     ]

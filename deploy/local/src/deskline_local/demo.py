@@ -1,5 +1,6 @@
 """`demo`: the whole system in a folder of its own, the story played on it, and what it left behind."""
 
+import contextlib
 import json
 import shutil
 import signal
@@ -7,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 import psycopg
 from rich.console import Console
 from rich.table import Table
@@ -92,11 +94,8 @@ def _show(system: System, office: Office, first: Json, console: Console) -> None
         _show_view(system.deployment.databases["analytics"].readonly_url, view, console)
     console.rule("one trace")
     _show_trace(system, ticket_id, console)
-    console.rule("processes")
-    for name in SERVICES:
-        console.print(
-            f"{name:10} peak {system.supervisor.peak_rss(name) / MEBIBYTE:6.0f} MiB", highlight=False
-        )
+    console.rule("memory: the services at their peak, the servers now")
+    _show_memory(system, console)
     console.rule("try it")
     _show_doors(system, office, ticket_id, console)
 
@@ -146,6 +145,28 @@ def _show_trace(system: System, ticket_id: str, console: Console) -> None:
     console.print(f"trace {trace_id}", highlight=False)
     for span in spans:
         console.print(f"  {span['service']:10} {span['name']}", highlight=False)
+
+
+def _show_memory(system: System, console: Console) -> None:
+    used = {name: system.supervisor.peak_rss(name) for name in SERVICES}
+    used |= {
+        "Kafka": _proportional(system.stack.kafka.pid),
+        "PostgreSQL": _proportional(system.stack.postgres.pid),
+    }
+    for name, bytes_ in used.items():
+        console.print(f"{name:10} memory {bytes_ / MEBIBYTE:6.0f} MiB", highlight=False)
+    console.print(f"{'all':10} memory {sum(used.values()) / MEBIBYTE:6.0f} MiB", highlight=False)
+
+
+def _proportional(pid: int) -> int:
+    """Memory of a process and its children, what they share counted once."""
+    root = psutil.Process(pid)
+    total = 0
+    for process in (root, *root.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            whole = process.memory_full_info()
+            total += getattr(whole, "pss", whole.uss)
+    return total
 
 
 def _show_doors(system: System, office: Office, ticket_id: str, console: Console) -> None:
