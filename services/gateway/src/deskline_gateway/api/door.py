@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from deskline_chassis.http import Problem
 from deskline_gateway.api import problems
 from deskline_gateway.api.admission import Admission
-from deskline_gateway.api.asking import Asking, passed_on
+from deskline_gateway.api.asking import Asking, is_success, passed_on
 from deskline_gateway.api.live_views import LiveViews
 from deskline_gateway.domain.headers import OF_FORMS, HeaderRefusedError, inward, is_query
 from deskline_gateway.domain.rules import ParameterRefusedError, Rule
@@ -56,6 +56,12 @@ class Door:
         try:
             if rule.watches is not None:
                 return await self.live_views.open(rule, path, request, admitted)
+            if rule.behind_card:
+                card = await self.asking.ask(
+                    "tickets", admitted.identity, "GET", rule.card_for(request.path_params), headers=headers
+                )
+                if not is_success(card):
+                    return passed_on("tickets", card)
             body = await self._body(request) if rule.has_body else b""
             answer = await self.asking.ask(
                 rule.owner, admitted.identity, rule.method, path, query=query, headers=headers, body=body

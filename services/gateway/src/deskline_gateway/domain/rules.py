@@ -36,8 +36,9 @@ class Rule:
 
     `changes`: a lost answer leaves the outcome unknown. `keyed`: the owner wants an Idempotency-Key.
     `version`: whether the owner wants If-Match always, or where the thing exists already. `public`:
-    anybody may take it, without a token. `watches`: the owner's query that must be allowed before and
-    while a live stream is told.
+    anybody may take it, without a token. `behind_card`: its owner knows nothing of rights on tickets, and
+    tickets must show the caller the ticket first. `watches`: the owner's query that must be allowed before
+    and while a live stream is told.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Rule:
     version: Literal["always", "where_it_exists"] | None = None
     public: bool = False
     watches: str | None = None
+    behind_card: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -69,6 +71,10 @@ class Rule:
         """The owner's path, made anew from checked values; raises ParameterRefusedError."""
         checked = {name: quote(_checked(name, given[name]), safe="") for name in self.parameters}
         return (self.watches or self.path).format_map(checked)
+
+    def card_for(self, given: Mapping[str, str]) -> str:
+        """The path of the ticket's card; raises ParameterRefusedError."""
+        return f"/v1/tickets/{_checked('ticket_id', given['ticket_id'])}"
 
     def fits(self, path: str) -> bool:
         """Whether a request's path is of this route, whatever stands in its places."""

@@ -93,7 +93,7 @@ _ROUTING: Final = (
 _SLA: Final = (
     *_kept("sla", "policy", "policies", _SUPERVISE),
     *_kept("sla", "calendar", "calendars", _SUPERVISE),
-    _read("sla", "read_clocks", f"{_TICKET}/clocks", _SUPPORT),
+    Rule("read_clocks", "GET", f"{_TICKET}/clocks", "sla", _SUPPORT, behind_card=True),
 )
 _NOTIFY: Final = (
     # Whether the customer was told belongs to the card.
