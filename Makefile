@@ -44,7 +44,7 @@ test: check ## check, then unit, component, contract and end-to-end tests on rea
 	@echo "the tests of the whole system run beside those of its parts; what they say comes at the end"
 	@$(BIN)/pytest tests > .deskline/system-tests.log 2>&1 & system=$$!; \
 	trap "kill $$system" INT TERM; \
-	$(BIN)/pytest shared services deploy/local; parts=$$?; \
+	$(BIN)/pytest -q -n 3 --dist loadfile shared services deploy/local; parts=$$?; \
 	wait $$system; whole=$$?; cat .deskline/system-tests.log; exit $$((parts | whole))
 
 demo: $(VENV)/.installed ## the whole system and a story played on it (ONCE=1: end after the story)

@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -164,7 +165,7 @@ def judge(run: Run, topics: dict[str, list[Published]]) -> tuple[Findings, str]:
 def check_same_answers(run: Run) -> None:
     """I2: the same Idempotency-Key gives the same answer, after everything."""
     for operator in run.operators:
-        for one in operator.given[:10]:
+        for one in [given for given in operator.given if given.status < 300][:10]:
             assert operator.again(one) == (one.status, one.answer), one
 
 
@@ -187,7 +188,7 @@ def check_poison(run: Run) -> None:
         )
 
 
-def erase(run: Run, office: Office, topics: dict[str, list[Published]]) -> list[str]:
+def erase(run: Run, office: Office) -> list[str]:
     """Erase one customer; the words of theirs that nobody may read any more."""
     address = run.customers.address(ERASED)
     found = office.admin.post("/v1/contacts/find", {"address": address})
@@ -216,8 +217,23 @@ def check_erased(run: Run, words: list[str]) -> None:
 
 def test_nothing_is_lost_doubled_late_or_told_twice(running: tuple[System, int]) -> None:
     system, replicas = running
-    office, operators = set_up(system)
-    run = Run(system, replicas, Customers(system.deployment.ports["smtp"], PERSONS), operators, {})
+    with ExitStack() as held:
+        office, operators = set_up(system)
+        for close in (office.close, *(operator.close for operator in operators)):
+            held.callback(close)
+        run = Run(system, replicas, Customers(system.deployment.ports["smtp"], PERSONS), operators, {})
+        _play_and_judge(run, office)
+    for number in range(replicas):
+        system.supervisor.remove("analytics" if number == 0 else f"analytics-{number}")
+    print(system.command("analytics", "rebuild"))
+    for log in (system.folder / "logs").glob("*.log"):
+        text = log.read_text(errors="replace")
+        assert "canary" not in text, f"a mail's word in {log.name}"
+        assert "customer" not in text, f"an address in {log.name}"
+
+
+def _play_and_judge(run: Run, office: Office) -> None:
+    system = run.system
     sharing.poison(system.stack.bootstrap, "deskline.intake.events")
     play(run)
     until("everything applied and told", lambda: quiet(system), QUIET_SECONDS)
@@ -226,20 +242,8 @@ def test_nothing_is_lost_doubled_late_or_told_twice(running: tuple[System, int])
     print(f"\n{told}\n{findings.table()}")
     assert not findings.wrong, findings.table()
     check_poison(run)
-    if replicas > 1:
-        sharing.check_work_is_shared(system, replicas)
+    if run.replicas > 1:
+        sharing.check_work_is_shared(system, run.replicas)
     check_same_answers(run)
-    words = erase(run, office, topics)
-    check_erased(run, words)
+    check_erased(run, erase(run, office))
     check_silence(run)
-    for operator in operators:
-        operator.close()
-    office.close()
-
-    for number in range(replicas):
-        system.supervisor.remove("analytics" if number == 0 else f"analytics-{number}")
-    print(system.command("analytics", "rebuild"))
-    for log in (system.folder / "logs").glob("*.log"):
-        text = log.read_text(errors="replace")
-        assert "canary" not in text, f"a mail's word in {log.name}"
-        assert "customer" not in text, f"an address in {log.name}"
