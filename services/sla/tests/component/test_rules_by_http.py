@@ -150,7 +150,7 @@ POLICY_FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"steps": {"resolution": [{"key": "a", "percent": 1}] * 2}}, "body.steps.resolution"),
     ({"steps": {"resolution": [{"key": "A b", "percent": 1}]}}, "body.steps.resolution.0.key"),
     ({"steps": {"other": []}}, "body.steps.other.[key]"),
-    ({"calendar_id": str(uuid4())}, "body.calendar_id"),
+    ({"calendar_id": str(UUID(int=7))}, "body.calendar_id"),
     ({"conditions": {"line_ids": [str(LINE)] * 201}}, "body.conditions.line_ids"),
     ({"conditions": {"colour": ["red"]}}, "body.conditions.colour"),
     ({"colour": "red"}, "body.colour"),
