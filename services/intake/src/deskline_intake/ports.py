@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from deskline_chassis.postgres import Conn
@@ -134,24 +134,6 @@ class Outcome:
     source_key: str
     duplicate_of: UUID | None
     erased: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A command as it is known when it comes again: who gave it, under which key, for what."""
-
-    actor_id: UUID
-    key: str
-    action: str
-    body_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command was answered."""
-
-    status: int
-    body: dict[str, Any]
 
 
 Turn = Callable[[], None]

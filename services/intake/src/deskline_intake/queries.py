@@ -2,14 +2,16 @@
 
 from uuid import UUID
 
+from deskline_chassis.cursors import read_cursor, write_cursor
 from deskline_chassis.postgres import Conn
 from deskline_intake.adapters.lines import list_lines
 from deskline_intake.answers import ContactFound, LinePage, LineShown
 from deskline_intake.ports import Registry
 
 
-def line_page(connection: Conn, after: UUID | None, limit: int) -> LinePage:
-    """Some lines, those that are disabled too, the oldest first."""
+def line_page(connection: Conn, cursor: str | None, limit: int) -> LinePage:
+    """Some lines, those that are disabled too, the oldest first. Raises BadCursorError."""
+    after = None if cursor is None else read_cursor("lines", cursor, UUID)[0]
     found = list_lines(connection, after, limit + 1)
     items = [
         LineShown(
@@ -23,7 +25,8 @@ def line_page(connection: Conn, after: UUID | None, limit: int) -> LinePage:
         )
         for line in found[:limit]
     ]
-    return LinePage(items=items, next_cursor=str(items[-1].line_id) if len(found) > limit else None)
+    more = len(found) > limit
+    return LinePage(items=items, next_cursor=write_cursor("lines", items[-1].line_id) if more else None)
 
 
 def contact_of(connection: Conn, registry: Registry, address: str) -> ContactFound | None:

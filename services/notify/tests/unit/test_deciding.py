@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deskline_events.notify import Recipient
-from deskline_notify.domain.cursors import BadCursorError, read_cursor, write_cursor
 from deskline_notify.domain.ids import message_id_of, notification_id_of, plus_address
 from deskline_notify.domain.retrying import MOST_DELAY, delay_after, is_our_fault, is_permanent
 from deskline_notify.domain.rights import may_see
@@ -156,18 +155,3 @@ def test_another_teams_ticket_is_not_there(
     me, ticket.team_id = uuid4(), uuid4()
     ticket.assignee_id = me if assignee else uuid4()
     assert may_see(ticket, me, scope, {ticket.team_id} if team else {uuid4()}) is seen
-
-
-@given(st.integers(0, 2**63 - 1))
-def test_a_cursor_is_of_its_list(place: int) -> None:
-    ticket_id = UUID(int=1)
-    cursor = write_cursor(place, ticket_id)
-    assert read_cursor(cursor, ticket_id) == place
-    with pytest.raises(BadCursorError):
-        read_cursor(cursor, UUID(int=2))
-
-
-@given(st.text(max_size=40))
-def test_a_made_up_cursor_is_refused(cursor: str) -> None:
-    with pytest.raises(BadCursorError):
-        read_cursor(cursor, UUID(int=1))

@@ -1,15 +1,13 @@
 """What is asked of routing: operators, teams, queues, offers, who waits, and why it was decided so."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from psycopg.rows import dict_row
-from pydantic_core import from_json, to_json
 
+from deskline_chassis.cursors import read_cursor, write_cursor
 from deskline_chassis.event_log import EventLog
 from deskline_chassis.postgres import Conn
 from deskline_routing.adapters.directory_rows import PRESENT, announced_operators
@@ -30,14 +28,7 @@ from deskline_routing.answers import (
 )
 from deskline_routing.domain.ids import FALLBACK_QUEUE
 
-_CURSOR_LONGEST: Final = 200
 MOST_OFFERS: Final = 500
-
-
-class BadCursorError(ValueError):
-    """A cursor that no page gave out."""
-
-    safe_message = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +43,7 @@ def operators(
     connection: Conn, log: EventLog, cursor: str | None, limit: int, *, with_address: bool
 ) -> OperatorPage:
     """A page of operators by id. Raises BadCursorError, MissingKeyError, SealError."""
-    after = None if cursor is None else _uuid(_read(cursor, 1)[0])
+    after = None if cursor is None else read_cursor("operators", cursor, UUID)[0]
     shown = _operators(
         connection,
         log,
@@ -61,7 +52,8 @@ def operators(
         with_address=with_address,
     )
     page, more = shown[:limit], len(shown) > limit
-    return OperatorPage(items=page, next_cursor=_cursor(str(page[-1].operator_id)) if more else None)
+    following = write_cursor("operators", page[-1].operator_id) if more else None
+    return OperatorPage(items=page, next_cursor=following)
 
 
 def operator(
@@ -75,7 +67,7 @@ def operator(
 
 def teams(connection: Conn, cursor: str | None, limit: int) -> TeamPage:
     """A page of teams by id. Raises BadCursorError."""
-    after = None if cursor is None else _uuid(_read(cursor, 1)[0])
+    after = None if cursor is None else read_cursor("teams", cursor, UUID)[0]
     rows = _rows(
         connection,
         "SELECT * FROM teams WHERE %(after)s::uuid IS NULL OR team_id > %(after)s::uuid"
@@ -84,7 +76,7 @@ def teams(connection: Conn, cursor: str | None, limit: int) -> TeamPage:
     )
     page = [TeamShown(**row) for row in rows[:limit]]
     more = len(rows) > limit
-    return TeamPage(items=page, next_cursor=_cursor(str(page[-1].team_id)) if more else None)
+    return TeamPage(items=page, next_cursor=write_cursor("teams", page[-1].team_id) if more else None)
 
 
 def team(connection: Conn, team_id: UUID) -> TeamShown | None:
@@ -95,22 +87,18 @@ def team(connection: Conn, team_id: UUID) -> TeamShown | None:
 
 def queues(connection: Conn, cursor: str | None, limit: int) -> QueuePage:
     """A page of queues as they are looked through. Raises BadCursorError."""
-    place, after = (None, None) if cursor is None else _read(cursor, 2)
+    place, after = (None, None) if cursor is None else read_cursor("queues", cursor, int, UUID)
     rows = _rows(
         connection,
-        "SELECT * FROM queues WHERE %(place)s::int IS NULL"
-        " OR (place, queue_id) > (%(place)s::int, %(after)s::uuid) ORDER BY place, queue_id LIMIT %(limit)s",
-        {
-            "place": None if cursor is None else _number(place),
-            "after": None if cursor is None else _uuid(after),
-            "limit": limit + 1,
-        },
+        "SELECT * FROM queues WHERE %(place)s::bigint IS NULL"
+        " OR (place, queue_id) > (%(place)s::bigint, %(after)s::uuid)"
+        " ORDER BY place, queue_id LIMIT %(limit)s",
+        {"place": place, "after": after, "limit": limit + 1},
     )
     page = [_queue(row) for row in rows[:limit]]
     more = len(rows) > limit
-    return QueuePage(
-        items=page, next_cursor=_cursor(page[-1].order, str(page[-1].queue_id)) if more else None
-    )
+    following = write_cursor("queues", page[-1].order, page[-1].queue_id) if more else None
+    return QueuePage(items=page, next_cursor=following)
 
 
 def queue(connection: Conn, queue_id: UUID) -> QueueShown | None:
@@ -133,7 +121,8 @@ def offers(connection: Conn, operator_id: UUID) -> Offers:
 
 def waiting(connection: Conn, queue_id: UUID, cursor: str | None, limit: int) -> WaitingPage:
     """A page of the tickets that wait in a queue, the oldest first. Raises BadCursorError."""
-    since, after = (None, None) if cursor is None else _read(cursor, 2)
+    listed = f"waiting {queue_id}"
+    since, after = (None, None) if cursor is None else read_cursor(listed, cursor, datetime, UUID)
     rows = _rows(
         connection,
         "SELECT ticket_id, waiting_since, circumstances->>'level' AS level,"
@@ -141,22 +130,18 @@ def waiting(connection: Conn, queue_id: UUID, cursor: str | None, limit: int) ->
         " WHERE waiting AND queue_id = %(queue)s AND (%(since)s::timestamptz IS NULL"
         " OR (waiting_since, ticket_id) > (%(since)s::timestamptz, %(after)s::uuid))"
         " ORDER BY waiting_since, ticket_id LIMIT %(limit)s",
-        {
-            "queue": queue_id,
-            "since": None if cursor is None else _moment(since),
-            "after": None if cursor is None else _uuid(after),
-            "limit": limit + 1,
-        },
+        {"queue": queue_id, "since": since, "after": after, "limit": limit + 1},
     )
     page = [WaitingShown(**row) for row in rows[:limit]]
     more = len(rows) > limit
-    following = _cursor(page[-1].waiting_since.isoformat(), str(page[-1].ticket_id)) if more else None
+    following = write_cursor(listed, page[-1].waiting_since, page[-1].ticket_id) if more else None
     return WaitingPage(items=page, next_cursor=following)
 
 
 def decisions(connection: Conn, ticket_id: UUID, cursor: str | None, limit: int) -> DecisionPage:
     """A page of what was decided about a ticket, from the first decision on. Raises BadCursorError."""
-    after = 0 if cursor is None else _number(_read(cursor, 1)[0])
+    listed = f"decisions {ticket_id}"
+    after = 0 if cursor is None else read_cursor(listed, cursor, int)[0]
     rows = _rows(
         connection,
         "SELECT sequence, type, time AS at, causation_id, data AS decision FROM events"
@@ -165,7 +150,7 @@ def decisions(connection: Conn, ticket_id: UUID, cursor: str | None, limit: int)
     )
     page = [DecisionShown(**(row | {"type": row["type"].split(".")[2]})) for row in rows[:limit]]
     more = len(rows) > limit
-    return DecisionPage(items=page, next_cursor=_cursor(page[-1].sequence) if more else None)
+    return DecisionPage(items=page, next_cursor=write_cursor(listed, page[-1].sequence) if more else None)
 
 
 def teams_of(connection: Conn, operator_id: UUID) -> frozenset[UUID]:
@@ -225,42 +210,3 @@ def _queue(row: dict[str, Any]) -> QueueShown:
 def _rows(connection: Conn, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement, values).fetchall()
-
-
-def _cursor(*parts: str | int) -> str:
-    return base64.urlsafe_b64encode(to_json(parts)).decode().rstrip("=")
-
-
-def _read(cursor: str, parts: int) -> list[Any]:
-    try:
-        if len(cursor) > _CURSOR_LONGEST:
-            raise BadCursorError
-        found = from_json(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        if not isinstance(found, list) or len(found) != parts:
-            raise BadCursorError
-    except (ValueError, binascii.Error):
-        raise BadCursorError("this cursor was given out by no page") from None
-    return found
-
-
-def _uuid(value: Any) -> UUID:
-    try:
-        return UUID(value)
-    except (ValueError, TypeError, AttributeError):
-        raise BadCursorError("this cursor was given out by no page") from None
-
-
-def _number(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
-        raise BadCursorError("this cursor was given out by no page")
-    return value
-
-
-def _moment(value: Any) -> datetime:
-    try:
-        found = datetime.fromisoformat(value)
-    except (ValueError, TypeError):
-        found = None
-    if found is None or found.tzinfo is None:
-        raise BadCursorError("this cursor was given out by no page")
-    return found

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from deskline_chassis.cursors import read_cursor, write_cursor
 from deskline_chassis.postgres import Conn
 from deskline_events.sla import CalendarChanged, Interval, PolicyChanged
 from deskline_sla.adapters.clock_rows import find_watched
@@ -22,7 +23,6 @@ from deskline_sla.answers import (
     StepShown,
 )
 from deskline_sla.domain.clock import Clock, elapsed_of
-from deskline_sla.domain.cursors import read_cursor, write_cursor
 from deskline_sla.domain.rules import RuleBook
 from deskline_sla.domain.steps import planned_steps
 
@@ -94,7 +94,7 @@ def _page(
     shown: Callable[[str, datetime], Shown],
 ) -> tuple[list[Shown], str | None]:
     table, key, order = of
-    place, after = _BEGINNING if cursor is None else read_cursor(table, cursor)
+    place, after = _BEGINNING if cursor is None else read_cursor(table, cursor, int, UUID)
     rows: list[tuple[Any, ...]] = connection.execute(
         f"SELECT content::text, put_at, place, {key} FROM (SELECT DISTINCT ON ({key}) {key}, content, put_at,"
         f" {order} AS place FROM {table} ORDER BY {key}, version DESC) AS newest"

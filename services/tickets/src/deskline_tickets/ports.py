@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from deskline_chassis.event_log import Cause
+from deskline_chassis.idempotency import Answer, KeyedCommand
 from deskline_events.facts import Fact
 from deskline_tickets.domain.rights import Viewer
 from deskline_tickets.domain.ticket import Ticket
@@ -78,21 +79,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who gives a command, in what words: enough to know it when it comes again."""
+    """Who gives a command, and in what words."""
 
     caller: Caller
-    key: str
-    action: str
-    body_hash: bytes
+    command: KeyedCommand
     cause: Cause
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command was answered; JSON types without personal data, as it is kept."""
-
-    status: int
-    body: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +134,10 @@ class Desk(Protocol):
     def save(self, changes: Sequence[Change], arrivals: Sequence[Arrival] = ()) -> Mapping[UUID, int]:
         """Append facts and their rows; versions by stream. Raises SequenceTakenError, PersonErasedError."""
 
-    def answered(self, asked: Asked) -> Answer | None:
+    def answered(self, command: KeyedCommand) -> Answer | None:
         """What this command was answered before; raises KeyReused where the key had other words."""
 
-    def remember(self, asked: Asked, answer: Answer, now: datetime) -> None:
+    def remember(self, command: KeyedCommand, answer: Answer) -> None:
         """Keep the answer for whoever asks again."""
 
 

@@ -1,15 +1,13 @@
 """What is asked of tickets: the card, the history, the messages that made no ticket."""
 
-import base64
-import binascii
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from eventsourcing.persistence import EventStore, StoredEvent
-from pydantic_core import from_json, to_json
 
+from deskline_chassis.cursors import read_cursor, write_cursor
 from deskline_chassis.event_log import EventLog
 from deskline_chassis.postgres import Conn
 from deskline_events.facts import Fact
@@ -45,14 +43,6 @@ from deskline_tickets.domain.rights import may_see
 from deskline_tickets.domain.stages import legal_moves, standing
 from deskline_tickets.domain.ticket import Delivery, Ticket, evolve
 from deskline_tickets.ports import Caller
-
-CURSOR_LONGEST: Final = 200
-
-
-class BadCursorError(ValueError):
-    """A cursor that no page gave out."""
-
-    safe_message = True
 
 
 def card(connection: Conn, log: EventLog, ticket_id: UUID, caller: Caller) -> Card | None:
@@ -138,7 +128,8 @@ def project(events: Iterable[TicketEvent]) -> Ticket | None:
 
 def set_aside(connection: Conn, line_id: UUID, cursor: str | None, limit: int) -> SetAsidePage:
     """The messages of a line that made no ticket, newest first. Raises BadCursorError."""
-    received_at, stream = (None, None) if cursor is None else _read_cursor(cursor)
+    listed = f"set-aside {line_id}"
+    received_at, stream = (None, None) if cursor is None else read_cursor(listed, cursor, datetime, UUID)
     rows = connection.execute(
         "SELECT source_key, contact_id, received_at, reason, set_aside_at, stream FROM set_aside"
         " WHERE line_id = %(line)s AND (%(at)s::timestamptz IS NULL"
@@ -154,26 +145,8 @@ def set_aside(connection: Conn, line_id: UUID, cursor: str | None, limit: int) -
             )
             for key, contact, at, reason, when, _ in shown
         ],
-        next_cursor=_cursor(shown[-1][2], shown[-1][5]) if len(rows) > limit else None,
+        next_cursor=write_cursor(listed, shown[-1][2], shown[-1][5]) if len(rows) > limit else None,
     )
-
-
-def _cursor(received_at: datetime, stream: UUID) -> str:
-    return base64.urlsafe_b64encode(to_json([received_at.isoformat(), str(stream)])).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        if len(cursor) > CURSOR_LONGEST:
-            raise BadCursorError
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        received_at, stream = from_json(text)
-        moment = datetime.fromisoformat(received_at)
-        if moment.tzinfo is None:
-            raise BadCursorError
-        return moment, UUID(stream)
-    except (ValueError, TypeError, AttributeError, binascii.Error):
-        raise BadCursorError("this cursor was given out by no page") from None
 
 
 def _state(ticket: Ticket) -> TicketState:

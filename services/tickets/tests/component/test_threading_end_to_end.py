@@ -151,6 +151,7 @@ def test_no_clear_text_or_message_id_is_in_any_table(office: Any, message_of: Ma
 
 def _close(office: Any, ticket_id: UUID) -> None:
     from deskline_chassis.event_log import Cause
+    from deskline_chassis.idempotency import KeyedCommand
     from deskline_tickets.handlers.commands import give
     from deskline_tickets.handlers.orders import StageMove
     from deskline_tickets.ports import Asked, Caller
@@ -158,7 +159,7 @@ def _close(office: Any, ticket_id: UUID) -> None:
     for stage, reason in (("resolved", "solved"), ("closed", None)):
         key = uuid4().hex
         caller = Caller(uuid4(), frozenset({"operator"}), "all")
-        asked = Asked(caller, key, "POST /x", b"h", Cause(uuid4()))
+        asked = Asked(caller, KeyedCommand(caller.actor_id, key, "POST /x", b"h"), Cause(uuid4()))
         move = StageMove(
             stage=stage,  # type: ignore[arg-type]
             expected_version=office.ticket(ticket_id).version,

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deskline_chassis import metrics
+from deskline_chassis.cursors import BadCursorError
 from deskline_chassis.runtime import Beat, FatalLoopError, Run, Runtime
 from deskline_chassis.settings import WRONG_SETTINGS
 from deskline_chassis.telemetry import in_span, set_attributes, start_root, start_under
@@ -93,6 +94,7 @@ def create_app(
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(StarletteHTTPException, _on_http_exception)
+    app.add_exception_handler(BadCursorError, _on_bad_cursor)
     # psycopg_pool's PoolTimeout and PoolClosed are OperationalErrors.
     app.add_exception_handler(psycopg.OperationalError, _on_database_away)
     app.add_middleware(_BodyLimit, limit=body_limit, limits=body_limits or {})
@@ -259,6 +261,10 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
         status, headers = error.status_code, error.headers
     title = HTTPStatus(status).phrase
     return Problem(status, title.lower().replace(" ", "_"), title, headers=headers).response()
+
+
+async def _on_bad_cursor(_request: Request, error: Exception) -> Response:
+    return Problem(400, "bad_cursor", "The cursor is not one of ours", str(error)).response()
 
 
 async def _on_database_away(request: Request, error: Exception) -> Response:

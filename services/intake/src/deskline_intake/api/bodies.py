@@ -1,12 +1,11 @@
-"""What people send: bodies, headers and queries, checked before anything is done."""
+"""What people send: bodies and headers, checked before anything is done."""
 
 from typing import Annotated, Final
-from uuid import UUID
 
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from deskline_chassis.http import Problem
+from deskline_chassis import requests
 from deskline_intake.api.refusals import refusal
 from deskline_intake.domain.forms import (
     ADDRESS_CHARS,
@@ -24,13 +23,12 @@ from deskline_intake.domain.forms import (
 )
 
 _TRAP_CHARS: Final = 2_000
-MOST: Final = 100
 
 
-class Body(BaseModel):
-    """Unknown fields are refused; a value of another type is not made to fit."""
+class Body(requests.Body):
+    """A value of another type is not made to fit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(strict=True)
 
 
 Key = Annotated[str, Field(max_length=KEY_CHARS), AfterValidator(clean_key)]
@@ -66,25 +64,6 @@ class EraseBody(Body):
     """Nothing is to be said: the path says who."""
 
 
-class PageQuery(BaseModel):
-    """One page of a list."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cursor: Annotated[str, Field(max_length=200)] | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST)] = 50
-
-    @property
-    def after(self) -> UUID | None:
-        """The id behind which the page begins; a Problem with 400 where the cursor is none of ours."""
-        if self.cursor is None:
-            return None
-        try:
-            return UUID(self.cursor)
-        except ValueError:
-            raise Problem(400, "bad_cursor", "The cursor is not one of ours") from None
-
-
 def form_key(request: Request, body: FormBody) -> str:
     """The client's key, from the body or the header; a Problem where there is none, or two."""
     language = request.headers.get("Accept-Language")
@@ -118,17 +97,3 @@ def require_json(request: Request) -> None:
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise refusal("json_required", request.headers.get("Accept-Language"))
-
-
-def no_query(request: Request) -> None:
-    """Refuses parameters on routes that take none."""
-    if request.query_params:
-        raise Problem(
-            422,
-            "invalid_request",
-            "The request is not as this route takes it",
-            errors=[
-                {"field": f"query.{name[:100]}", "message": "Extra inputs are not permitted"}
-                for name in list(request.query_params)[:100]
-            ],
-        )

@@ -3,6 +3,7 @@
 from typing import Final
 
 from deskline_chassis.http import Problem
+from deskline_chassis.requests import speaks_russian
 
 STATUSES: Final[dict[str, int]] = {
     "line_unknown": 404,
@@ -38,27 +39,6 @@ TITLES: Final[dict[str, tuple[str, str]]] = {
         "Сейчас не получается, попробуйте ещё раз",
     ),
 }
-
-
-def speaks_russian(accept_language: str | None) -> bool:
-    """Whether Russian is preferred to English (RFC 9110, 12.5.4)."""
-    weights = {"ru": 0.0, "en": 0.0}
-    for part in (accept_language or "")[:200].split(","):
-        tag, _, rest = part.strip().partition(";")
-        language = tag.strip().lower().partition("-")[0]
-        if language in weights:
-            weights[language] = max(weights[language], _weight(rest))
-    return weights["ru"] > weights["en"]
-
-
-def _weight(parameters: str) -> float:
-    name, _, value = parameters.strip().partition("=")
-    if name.strip().lower() != "q":
-        return 1.0
-    try:
-        return float(value)
-    except ValueError:
-        return 0.0
 
 
 def refusal(code: str, accept_language: str | None, retry_after: int | None = None) -> Problem:

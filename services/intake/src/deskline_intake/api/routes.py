@@ -1,6 +1,5 @@
 """The routes: HTTP becomes a command or a query, what comes back becomes HTTP; nothing is decided here."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -10,11 +9,12 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Respons
 from uuid_utils.compat import uuid7
 
 from deskline_chassis.event_log import Cause
+from deskline_chassis.idempotency import KeyedCommand, KeyReusedError
 from deskline_chassis.identity import Identity, require_identity
 from deskline_chassis.postgres import Database
+from deskline_chassis.requests import PageQuery, keyed_command, no_query
 from deskline_chassis.telemetry import traceparent_of_current
 from deskline_intake import queries
-from deskline_intake.adapters.idempotency import KeyReusedError
 from deskline_intake.adapters.lines import find_line
 from deskline_intake.answers import Accepted, ContactFound, Erased, LinePage
 from deskline_intake.api.bodies import (
@@ -22,16 +22,14 @@ from deskline_intake.api.bodies import (
     EraseBody,
     FindBody,
     FormBody,
-    PageQuery,
     form_key,
     idempotency_key,
-    no_query,
     require_json,
 )
 from deskline_intake.api.refusals import refusal
 from deskline_intake.handlers.erasing import ContactUnknownError, Eraser
 from deskline_intake.handlers.forms import FormDoor, FormPost, FormRefused
-from deskline_intake.ports import Asked, Registry, StoredLine
+from deskline_intake.ports import Registry, StoredLine
 
 STAFF: Final = frozenset({"operator", "lead", "admin"})
 ADMINS: Final = frozenset({"admin"})
@@ -77,14 +75,13 @@ class Caller:
     """Which admin gives a command, under which key and on which path."""
 
     def __init__(self, request: Request, admin: Admin, key: Key) -> None:
+        self._request = request
         self._admin = admin
         self._key = key
-        self._action = f"{request.method} {request.url.path}"
 
-    def asked(self, body: Body) -> Asked:
+    def asked(self, body: Body) -> KeyedCommand:
         """The command as it will be known when it comes again."""
-        body_hash = hashlib.sha256(body.model_dump_json().encode()).digest()
-        return Asked(self._admin.actor_id, self._key, self._action, body_hash)
+        return keyed_command(self._request, self._admin.actor_id, self._key, body)
 
     def cause(self) -> Cause:
         """The command's own story."""
@@ -139,7 +136,7 @@ def _lines(desk: Desk) -> APIRouter:
     @router.get("/lines")
     def read_lines(page: Annotated[PageQuery, Query()], _staff: Staff) -> LinePage:
         with desk.database.transaction() as connection:
-            return queries.line_page(connection, page.after, page.limit)
+            return queries.line_page(connection, page.cursor, page.limit)
 
     return router
 

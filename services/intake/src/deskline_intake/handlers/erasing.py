@@ -10,15 +10,15 @@ from uuid import UUID
 import structlog
 
 from deskline_chassis.event_log import Cause, EventLog, NewEvent
+from deskline_chassis.idempotency import Answer, KeyedCommand, find_answer, keep_answer
 from deskline_chassis.postgres import Conn, Database
 from deskline_events.intake import PersonErased
 from deskline_intake import figures
 from deskline_intake.adapters import erasure, raw_messages
 from deskline_intake.adapters.erasure import HEAD_BYTES, Unread
-from deskline_intake.adapters.idempotency import find_answer, keep_answer
 from deskline_intake.handlers.messages import announce_mails
 from deskline_intake.parser import Identity, Order, identify_form, identify_mail, nothing_read, sender_of
-from deskline_intake.ports import Answer, Asked, ReadMail, Registry
+from deskline_intake.ports import ReadMail, Registry
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Eraser:
         self._events = events
         self._registry = registry
 
-    def erase(self, contact_id: UUID, cause: Cause, asked: Asked | None = None) -> Answer:
+    def erase(self, contact_id: UUID, cause: Cause, asked: KeyedCommand | None = None) -> Answer:
         """Forget a contact for ever; a second time the answer is the same and nothing is announced.
 
         Raises ContactUnknownError, KeyReusedError and psycopg's errors.

@@ -5,16 +5,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
+from deskline_chassis.cursors import read_cursor, write_cursor
 from deskline_chassis.http import Problem
 from deskline_chassis.identity import Identity, require_identity
 from deskline_chassis.postgres import Database
+from deskline_chassis.requests import PageQuery, etag, no_query, stated_version_or_zero
 from deskline_events.facts import Language
 from deskline_events.notify import NotificationKind
 from deskline_notify import queries
 from deskline_notify.adapters.directory import teams_of
 from deskline_notify.answers import NotificationPage, Preview, TemplateList, TemplateShown
-from deskline_notify.api.bodies import PageQuery, TemplateBody, no_query, stated_version
-from deskline_notify.domain.cursors import BadCursorError, read_cursor, write_cursor
+from deskline_notify.api.bodies import TemplateBody
 from deskline_notify.domain.rights import may_see
 from deskline_notify.handlers import templates
 
@@ -41,10 +42,8 @@ def _of_tickets(database: Database) -> APIRouter:
         ticket_id: UUID, page: Annotated[PageQuery, Query()], caller: Caller, response: Response
     ) -> NotificationPage:
         _require(caller, STAFF)
-        try:
-            after = 0 if page.cursor is None else read_cursor(page.cursor, ticket_id)
-        except BadCursorError as error:
-            raise Problem(400, "bad_cursor", "The cursor can't be used", str(error)) from None
+        listed = f"notifications {ticket_id}"
+        after = 0 if page.cursor is None else read_cursor(listed, page.cursor, int)[0]
         with database.transaction() as connection:
             ticket = queries.ticket_of(connection, ticket_id)
             teams = frozenset[UUID]() if caller.scope == "all" else teams_of(connection, caller.actor_id)
@@ -52,9 +51,7 @@ def _of_tickets(database: Database) -> APIRouter:
                 raise Problem(404, "ticket_unknown", "There is no such ticket")
             items, last = queries.notifications_of(connection, ticket_id, after, page.limit)
         response.headers["Cache-Control"] = "no-store"
-        return NotificationPage(
-            items=items, next_cursor=None if last is None else write_cursor(last, ticket_id)
-        )
+        return NotificationPage(items=items, next_cursor=None if last is None else write_cursor(listed, last))
 
     return router
 
@@ -82,7 +79,7 @@ def _of_templates(database: Database) -> APIRouter:
         body: TemplateBody,
         response: Response,
         *,
-        expected: Annotated[int | None, Depends(stated_version)],
+        expected: Annotated[int | None, Depends(stated_version_or_zero)],
     ) -> TemplateShown:
         _require(caller, ADMINS)
         try:
@@ -112,7 +109,7 @@ def _of_templates(database: Database) -> APIRouter:
 
 
 def _tagged(shown: TemplateShown, response: Response) -> TemplateShown:
-    response.headers["ETag"] = f'"{shown.version}"'
+    response.headers["ETag"] = etag(shown.version)
     return shown
 
 

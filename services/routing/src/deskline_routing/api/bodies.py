@@ -1,13 +1,12 @@
-"""What people send: bodies, headers and queries, checked before anything is done."""
+"""What people send, checked before anything is done."""
 
 import re
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from deskline_chassis.http import Problem
+from deskline_chassis.requests import Body
 from deskline_events.conditions import Conditions
 from deskline_events.facts import Code, Language
 from deskline_events.routing import OperatorChanged, QueueChanged, Strategy, TeamChanged
@@ -16,7 +15,6 @@ from deskline_routing.domain.office import PresenceState
 
 MOST_LISTED: Final = 200
 MOST_CAPACITY: Final = 100_000
-_ETAG: Final = re.compile(r'^"([1-9][0-9]{0,17})"$')
 _ADDRESS: Final = re.compile(r"^[^@\s]{1,64}@[^@\s]{1,253}$")
 
 
@@ -44,12 +42,6 @@ Ids = Annotated[list[UUID], Field(max_length=MOST_LISTED)]
 Skills = Annotated[list[Code], Field(max_length=MOST_LISTED)]
 
 
-class Body(BaseModel):
-    """Unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
 class StrictConditions(Conditions):
     """Conditions as people give them: a misspelt one would match everything."""
 
@@ -61,8 +53,8 @@ class OperatorBody(Body):
     address: Address
     language: Language = "ru"
     employed: Annotated[bool, Field(strict=True)] = True
-    team_ids: Ids = []
-    skills: Skills = []
+    team_ids: Ids = Field([])
+    skills: Skills = Field([])
     capacity: Annotated[float, Field(strict=True, ge=0, le=MOST_CAPACITY, allow_inf_nan=False)] = 5
 
     def fact(self, operator_id: UUID) -> OperatorChanged:
@@ -76,7 +68,7 @@ class OperatorBody(Body):
 
 class TeamBody(Body):
     name: Text
-    lead_ids: Ids = []
+    lead_ids: Ids = Field([])
     active: Annotated[bool, Field(strict=True)] = True
 
     def fact(self, team_id: UUID) -> TeamChanged:
@@ -92,7 +84,7 @@ class QueueBody(Body):
     conditions: Annotated[StrictConditions, AfterValidator(_is_short)] = StrictConditions()
     fallback: Annotated[bool | None, Field(strict=True, description="told, never chosen")] = None
     strategy: Strategy = "longest_idle"
-    skills: Skills = []
+    skills: Skills = Field([])
     accept_seconds: Annotated[int, Field(strict=True, ge=1, le=7 * 24 * 3600)] = 30 * 60
     active: Annotated[bool, Field(strict=True)] = True
 
@@ -110,34 +102,3 @@ class QueueBody(Body):
 
 class PresenceBody(Body):
     state: PresenceState
-
-
-class PageQuery(Body):
-    cursor: Annotated[str, Field(max_length=200)] | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 50
-
-
-def expected_version(request: Request) -> int | None:
-    """The version in If-Match, None where there is none; a Problem with 400 where it names no version."""
-    given = request.headers.getlist("If-Match")
-    if not given:
-        return None
-    named = _ETAG.match(given[0].strip()) if len(given) == 1 else None
-    if named is None:
-        detail = 'Send one ETag as it was given: "7".'
-        raise Problem(400, "if_match_malformed", "If-Match names no version", detail)
-    return int(named.group(1))
-
-
-def no_query(request: Request) -> None:
-    """Refuses parameters on routes that take none."""
-    if request.query_params:
-        raise Problem(
-            422,
-            "invalid_request",
-            "The request is not as this route takes it",
-            errors=[
-                {"field": f"query.{name[:100]}", "message": "Extra inputs are not permitted"}
-                for name in list(request.query_params)[:100]
-            ],
-        )

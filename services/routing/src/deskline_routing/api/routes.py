@@ -11,6 +11,7 @@ from deskline_chassis.http import Problem
 from deskline_chassis.identity import Identity, require_identity
 from deskline_chassis.personal_data import PersonErasedError
 from deskline_chassis.postgres import Database
+from deskline_chassis.requests import PageQuery, etag, no_query, stated_version
 from deskline_chassis.telemetry import traceparent_of_current
 from deskline_routing import queries
 from deskline_routing.answers import (
@@ -25,15 +26,7 @@ from deskline_routing.answers import (
     TeamShown,
     WaitingPage,
 )
-from deskline_routing.api.bodies import (
-    OperatorBody,
-    PageQuery,
-    PresenceBody,
-    QueueBody,
-    TeamBody,
-    expected_version,
-    no_query,
-)
+from deskline_routing.api.bodies import OperatorBody, PresenceBody, QueueBody, TeamBody
 from deskline_routing.domain.refusals import OperatorErased, Refusal
 from deskline_routing.handlers import directory
 from deskline_routing.handlers.presence import report_presence
@@ -64,7 +57,7 @@ Staff = Annotated[Identity, Depends(_Allowed(STAFF))]
 Reader = Annotated[Identity, Depends(_Allowed(READERS))]
 Present = Annotated[Identity, Depends(_Allowed(PRESENT))]
 Admin = Annotated[Identity, Depends(_Allowed(ADMINS))]
-Expected = Annotated[int | None, Depends(expected_version)]
+Expected = Annotated[int | None, Depends(stated_version)]
 Page = Annotated[PageQuery, Query()]
 
 
@@ -74,7 +67,6 @@ def add_routes(
     """Put the routes of routing on the application."""
     app.add_exception_handler(Refusal, _on_refusal)
     app.add_exception_handler(PersonErasedError, _on_erased)
-    app.add_exception_handler(queries.BadCursorError, _on_bad_cursor)
     app.include_router(_operators(database, log, open_desk))
     app.include_router(_teams(database, open_desk))
     app.include_router(_queues(database, open_desk))
@@ -217,7 +209,7 @@ def _within_reach(caller: Identity, belonging: queries.Belonging, teams: frozens
 
 
 def _tagged(shown: T, version: int, response: Response) -> T:
-    response.headers["ETag"] = f'"{version}"'
+    response.headers["ETag"] = etag(version)
     _keep_private(response)
     return shown
 
@@ -232,9 +224,8 @@ def _cause() -> Cause:
 
 async def _on_refusal(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 -- the handler of that class
-    headers = (
-        {"ETag": f'"{error.members["current_version"]}"'} if error.members.get("current_version") else None
-    )
+    current = error.members.get("current_version")
+    headers = {"ETag": etag(current)} if isinstance(current, int) and current else None
     return Problem(
         error.status, error.code, error.title, str(error) or None, headers=headers, **error.members
     ).response()
@@ -242,7 +233,3 @@ async def _on_refusal(_request: Request, error: Exception) -> Response:
 
 async def _on_erased(request: Request, _error: Exception) -> Response:
     return await _on_refusal(request, OperatorErased())
-
-
-async def _on_bad_cursor(_request: Request, error: Exception) -> Response:
-    return Problem(400, "bad_cursor", "The cursor is not one of ours", str(error) or None).response()

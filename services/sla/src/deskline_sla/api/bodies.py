@@ -1,13 +1,13 @@
-"""What people send: bodies, queries and headers of requests, checked before anything is done."""
+"""What people send: bodies and queries, checked before anything is done."""
 
 import re
 from datetime import date
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from deskline_chassis.requests import Body
 from deskline_events.conditions import Tier
 from deskline_events.facts import Channel, Code, Language, Level, Priority
 from deskline_events.sla import (
@@ -19,7 +19,6 @@ from deskline_events.sla import (
     RecipientKind,
     Step,
 )
-from deskline_sla.api.refusals import problem
 from deskline_sla.domain.rules import CLOCKS
 from deskline_sla.domain.steps import with_breach
 
@@ -29,14 +28,7 @@ _MOST_NAMED: Final = 200
 _MOST_STEPS: Final = 20
 _MOST_INTERVALS: Final = 12
 _MOST_EXCEPTIONS: Final = 1_000
-_ETAG: Final = re.compile(r'^"([1-9][0-9]{0,8})"$')
 _WALL_CLOCK: Final = re.compile(r"^([0-4][0-9]):([0-5][0-9])$")
-
-
-class Body(BaseModel):
-    """Unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def _minutes(value: Any) -> Any:
@@ -100,7 +92,7 @@ class PolicyBody(Body):
     conditions: ConditionsBody = ConditionsBody()
     calendar_id: UUID
     targets: Annotated[tuple[TargetBody, ...], Field(max_length=8)]
-    steps: dict[ClockName, Annotated[tuple[StepBody, ...], Field(max_length=_MOST_STEPS)]] = {}
+    steps: dict[ClockName, Annotated[tuple[StepBody, ...], Field(max_length=_MOST_STEPS)]] = Field({})
     active: bool = True
     apply_to_open: bool = False
 
@@ -149,19 +141,3 @@ class NoQuery(Body):
 
 class VersionQuery(Body):
     version: Annotated[int | None, Field(ge=1, le=MAX_BIGINT)] = None
-
-
-class PageQuery(Body):
-    cursor: Annotated[str, Field(max_length=200)] | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 50
-
-
-def seen_version(request: Request) -> int | None:
-    """The version in If-Match, None where there is none; a Problem with 400 where it names no version."""
-    given = request.headers.getlist("If-Match")
-    if not given:
-        return None
-    named = _ETAG.match(given[0].strip()) if len(given) == 1 else None
-    if named is None:
-        raise problem("if_match_malformed", request.headers.get("Accept-Language"))
-    return int(named.group(1))

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from deskline_chassis.http import Problem
+from deskline_chassis.requests import etag, speaks_russian
 from deskline_sla.domain.checking import RulesRefused
 from deskline_sla.handlers.rules import StaleRule
 
@@ -39,11 +40,6 @@ _SAID: Final[dict[str, tuple[int, tuple[str, str], tuple[str, str]]]] = {
             "Такой объект уже есть: передайте If-Match с прочитанным ETag.",
         ),
     ),
-    "if_match_malformed": (
-        400,
-        ("If-Match names no version", "If-Match не содержит версии"),
-        ('Send one ETag as it was given: "7".', 'Передайте один ETag в том виде, как он получен: "7".'),
-    ),
     "stale_version": (
         412,
         ("It has changed", "Объект изменился"),
@@ -67,17 +63,6 @@ _INVALID: Final = (
     "The request is not as this route takes it",
     "Запрос не такой, какой принимает этот адрес",
 )
-
-
-def speaks_russian(accept_language: str | None) -> bool:
-    """Whether Russian is preferred to English (RFC 9110, 12.5.4)."""
-    weights = {"ru": 0.0, "en": 0.0}
-    for part in (accept_language or "")[:200].split(","):
-        tag, _, rest = part.strip().partition(";")
-        language = tag.strip().lower().partition("-")[0]
-        if language in weights:
-            weights[language] = max(weights[language], _weight(rest))
-    return weights["ru"] > weights["en"]
 
 
 def problem(code: str, accept_language: str | None, **members: Any) -> Problem:
@@ -112,18 +97,3 @@ def rules_problem(refused: RulesRefused, accept_language: str | None) -> Problem
         headers={"Content-Language": "ru" if russian else "en"},
         errors=[{"field": f"body.{one.field}", "message": one.message} for one in refused.faults],
     )
-
-
-def etag(version: int) -> str:
-    """A version as a strong validator."""
-    return f'"{version}"'
-
-
-def _weight(parameters: str) -> float:
-    name, _, value = parameters.strip().partition("=")
-    if name.strip().lower() != "q":
-        return 1.0
-    try:
-        return float(value)
-    except ValueError:
-        return 0.0

@@ -7,26 +7,20 @@ from uuid import UUID
 import uuid_utils.compat
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 
+from deskline_chassis.cursors import BadCursorError
 from deskline_chassis.event_log import Cause, EventTooLargeError
 from deskline_chassis.identity import Identity, require_identity
 from deskline_chassis.postgres import Database
+from deskline_chassis.requests import PageQuery, etag, stated_version
 from deskline_chassis.telemetry import traceparent_of_current
 from deskline_events.sla import CalendarChanged, PolicyChanged
 from deskline_events.tickets import Actor
 from deskline_sla import queries
 from deskline_sla.adapters.rule_store import RuleStore
 from deskline_sla.answers import CalendarPage, CalendarShown, ClocksShown, PolicyPage, PolicyShown, PutDone
-from deskline_sla.api.bodies import (
-    CalendarBody,
-    NoQuery,
-    PageQuery,
-    PolicyBody,
-    VersionQuery,
-    seen_version,
-)
-from deskline_sla.api.refusals import etag, problem, rules_problem, stale_problem
+from deskline_sla.api.bodies import CalendarBody, NoQuery, PolicyBody, VersionQuery
+from deskline_sla.api.refusals import problem, rules_problem, stale_problem
 from deskline_sla.domain.checking import RulesRefused
-from deskline_sla.domain.cursors import BadCursorError
 from deskline_sla.handlers.rules import PutRule, StaleRule, VersionMissing, put_rule
 from deskline_sla.ports import OpenDesk
 
@@ -34,7 +28,7 @@ READERS: Final = frozenset({"operator", "lead", "admin", "analyst"})
 WRITERS: Final = frozenset({"admin"})
 
 Language = Annotated[str | None, Header(alias="Accept-Language")]
-Seen = Annotated[int | None, Depends(seen_version)]
+Seen = Annotated[int | None, Depends(stated_version)]
 
 
 def _require(roles: frozenset[str]) -> Callable[..., Identity]:

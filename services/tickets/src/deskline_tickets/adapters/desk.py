@@ -6,18 +6,17 @@ from datetime import datetime
 from uuid import UUID
 
 from deskline_chassis.event_log import EventLog, SequenceTakenError
+from deskline_chassis.idempotency import Answer, KeyedCommand, KeyReusedError, find_answer, keep_answer
 from deskline_chassis.postgres import Conn, Database
 from deskline_tickets.adapters.directory import find_queue, find_serving, find_viewer
-from deskline_tickets.adapters.idempotency import find_answer, keep_answer
 from deskline_tickets.adapters.lookups import erased_among, find_rows, take_numbers, write_arrivals
 from deskline_tickets.adapters.ticket_store import Held, TicketStore
+from deskline_tickets.domain.refusals import KeyReused
 from deskline_tickets.domain.rights import Viewer
 from deskline_tickets.domain.ticket import Ticket
 from deskline_tickets.ports import (
-    Answer,
     Arrival,
     Arrived,
-    Asked,
     Assignment,
     Caller,
     Change,
@@ -102,11 +101,14 @@ class PostgresDesk:
         write_arrivals(self._connection, arrivals)
         return versions
 
-    def answered(self, asked: Asked) -> Answer | None:
-        return find_answer(self._connection, asked)
+    def answered(self, command: KeyedCommand) -> Answer | None:
+        try:
+            return find_answer(self._connection, command)
+        except KeyReusedError:
+            raise KeyReused from None
 
-    def remember(self, asked: Asked, answer: Answer, now: datetime) -> None:
-        keep_answer(self._connection, asked, answer, now)
+    def remember(self, command: KeyedCommand, answer: Answer) -> None:
+        keep_answer(self._connection, command, answer)
 
 
 class Desks:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from deskline_chassis.http import RETRY_AFTER_SECONDS, Problem
+from deskline_chassis.requests import etag, speaks_russian
 from deskline_tickets.domain.refusals import Refusal, StaleVersion
 from deskline_tickets.handlers.commands import CommandRefused, as_members
 
@@ -38,27 +39,6 @@ TITLES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def speaks_russian(accept_language: str | None) -> bool:
-    """Whether Russian is preferred to English (RFC 9110, 12.5.4)."""
-    weights = {"ru": 0.0, "en": 0.0}
-    for part in (accept_language or "")[:200].split(","):
-        tag, _, rest = part.strip().partition(";")
-        language = tag.strip().lower().partition("-")[0]
-        if language in weights:
-            weights[language] = max(weights[language], _weight(rest))
-    return weights["ru"] > weights["en"]
-
-
-def _weight(parameters: str) -> float:
-    name, _, value = parameters.strip().partition("=")
-    if name.strip().lower() != "q":
-        return 1.0
-    try:
-        return float(value)
-    except ValueError:
-        return 0.0
-
-
 def refusal_problem(refusal: Refusal, accept_language: str | None) -> Problem:
     """A refusal by itself."""
     russian = speaks_russian(accept_language)
@@ -79,11 +59,6 @@ def command_problem(refused: CommandRefused, accept_language: str | None) -> Pro
         problem.members["current"] = as_members(refused.ticket)
         problem.headers = {**(problem.headers or {}), "ETag": etag(refused.ticket.version)}
     return problem
-
-
-def etag(version: int) -> str:
-    """A version as a strong validator."""
-    return f'"{version}"'
 
 
 def busy_problem() -> Problem:

@@ -1,6 +1,5 @@
 """The routes: HTTP becomes a command or a query, what comes back becomes HTTP; nothing is decided here."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -10,10 +9,18 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Respons
 from pydantic import BaseModel
 
 from deskline_chassis.event_log import Cause, EventLog, SequenceTakenError
-from deskline_chassis.http import Problem
+from deskline_chassis.idempotency import Answer
 from deskline_chassis.identity import Identity, require_identity
 from deskline_chassis.personal_data import MissingKeyError
 from deskline_chassis.postgres import Database
+from deskline_chassis.requests import (
+    PageQuery,
+    etag,
+    idempotency_key,
+    keyed_command,
+    no_query,
+    required_version,
+)
 from deskline_chassis.telemetry import traceparent_of_current
 from deskline_tickets import queries
 from deskline_tickets.answers import (
@@ -36,30 +43,26 @@ from deskline_tickets.api.bodies import (
     HistoryQuery,
     NoteBody,
     OfferBody,
-    PageQuery,
     PriorityBody,
     QueueBody,
     ReplyBody,
     StageBody,
-    expected_version,
-    idempotency_key,
-    no_query,
 )
-from deskline_tickets.api.refusals import busy_problem, command_problem, etag, refusal_problem
+from deskline_tickets.api.refusals import busy_problem, command_problem, refusal_problem
 from deskline_tickets.domain.commands import HandOver
 from deskline_tickets.domain.ids import command_id_of
 from deskline_tickets.domain.refusals import NotPermitted, NotThen, TicketUnknown
 from deskline_tickets.domain.rights import ALL
 from deskline_tickets.handlers import orders
 from deskline_tickets.handlers.commands import CommandRefused, Order, give
-from deskline_tickets.ports import Answer, Asked, OpenDesk
+from deskline_tickets.ports import Asked, OpenDesk
 from deskline_tickets.ports import Caller as Person
 
 READERS: Final = frozenset({"operator", "lead", "admin"})
 
 Language = Annotated[str | None, Header(alias="Accept-Language")]
 Key = Annotated[str, Depends(idempotency_key)]
-Expected = Annotated[int, Depends(expected_version)]
+Expected = Annotated[int, Depends(required_version)]
 
 
 def require_staff(
@@ -83,18 +86,16 @@ class Caller:
     """Who gives a command, under which key and on which path."""
 
     def __init__(self, request: Request, staff: Staff, key: Key) -> None:
+        self._request = request
         self._staff = staff
         self._key = key
-        self._action = f"{request.method} {request.url.path}"
 
     def asked(self, body: BaseModel) -> Asked:
         """The command as it will be known when it comes again."""
         command_id = command_id_of(self._staff.actor_id, self._key)
         return Asked(
             caller=person_of(self._staff),
-            key=self._key,
-            action=self._action,
-            body_hash=hashlib.sha256(body.model_dump_json().encode()).digest(),
+            command=keyed_command(self._request, self._staff.actor_id, self._key, body),
             cause=Cause(command_id, command_id, traceparent_of_current()),
         )
 
@@ -169,11 +170,8 @@ def _lists(database: Database) -> APIRouter:
         # What made no ticket stands in no queue, so that no scope but this one reaches it.
         if staff.scope != ALL:
             raise refusal_problem(NotPermitted("see what was set aside", (f"scope {ALL}",)), language)
-        try:
-            with database.transaction() as connection:
-                found = queries.set_aside(connection, line_id, page.cursor, page.limit)
-        except queries.BadCursorError as error:
-            raise Problem(400, "bad_cursor", "The cursor is not one of ours", str(error)) from None
+        with database.transaction() as connection:
+            found = queries.set_aside(connection, line_id, page.cursor, page.limit)
         _keep_private(response)
         return found
 

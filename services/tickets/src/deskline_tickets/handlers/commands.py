@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
 from deskline_chassis.event_log import SequenceTakenError
+from deskline_chassis.idempotency import Answer, KeyedCommand
 from deskline_chassis.personal_data import PersonErasedError
 from deskline_events.facts import Fact
 from deskline_events.tickets import Actor
@@ -15,7 +16,7 @@ from deskline_tickets.domain.refusals import PersonErased, Refusal, TicketUnknow
 from deskline_tickets.domain.rights import Viewer, leads, may_see
 from deskline_tickets.domain.ticket import Ticket, evolve
 from deskline_tickets.handlers.batch import assignment_of, assignments_to_check
-from deskline_tickets.ports import Answer, Asked, Change, Desk, OpenDesk, Wanted
+from deskline_tickets.ports import Asked, Change, Desk, OpenDesk, Wanted
 
 CREATED: Final = 201
 DONE: Final = 200
@@ -73,7 +74,7 @@ def _attempt(open_desk: OpenDesk, asked: Asked, ticket_id: UUID, order: Order) -
         desk.warm(_only(ticket_id))
         viewer = desk.viewer(asked.caller)
         desk.lock()
-        given = _answered(desk, asked)
+        given = _answered(desk, asked.command)
         if given is not None:
             return given
         before = desk.ticket(ticket_id)
@@ -87,7 +88,7 @@ def _attempt(open_desk: OpenDesk, asked: Asked, ticket_id: UUID, order: Order) -
         _save(desk, Change(ticket_id, before.version, facts, asked.cause, before))
         after = _after(before, facts, moment.now)
         told = Answer(order.STATUS, order.answer(desk, before, after))
-        desk.remember(asked, told, moment.now)
+        desk.remember(asked.command, told)
         return told
 
 
@@ -102,9 +103,9 @@ def _moment(desk: Desk, viewer: Viewer, ticket: Ticket, queue_team_id: UUID | No
     )
 
 
-def _answered(desk: Desk, asked: Asked) -> Answer | None:
+def _answered(desk: Desk, command: KeyedCommand) -> Answer | None:
     try:
-        return desk.answered(asked)
+        return desk.answered(command)
     except Refusal as refusal:
         raise CommandRefused(refusal, None) from None
 
