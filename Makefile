@@ -8,7 +8,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard shared/*/pyproject.toml serv
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help check test demo up down docs bench clean lock
+.PHONY: help check test chaos demo up down docs bench clean lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
@@ -42,10 +42,13 @@ check: $(VENV)/.installed ## format, lint, types, imports, generated files curre
 test: check ## check, then unit, component, contract and end-to-end tests on real Kafka and PostgreSQL
 	@mkdir -p .deskline
 	@echo "the tests of the whole system run beside those of its parts; what they say comes at the end"
-	@$(BIN)/pytest tests > .deskline/system-tests.log 2>&1 & system=$$!; \
+	@$(BIN)/pytest -q -m "not chaos" tests > .deskline/system-tests.log 2>&1 & system=$$!; \
 	trap "kill $$system" INT TERM; \
-	$(BIN)/pytest -q -n 3 --dist loadfile shared services deploy/local; parts=$$?; \
+	$(BIN)/pytest -q -n 3 --dist loadfile -m "not chaos" shared services deploy/local; parts=$$?; \
 	wait $$system; whole=$$?; cat .deskline/system-tests.log; exit $$((parts | whole))
+
+chaos: $(VENV)/.installed ## faults on purpose: every process killed under load, alone and with replicas
+	$(BIN)/pytest -m chaos tests shared services
 
 demo: $(VENV)/.installed ## the whole system and a story played on it (ONCE=1: end after the story)
 	$(BIN)/deskline-local demo $(if $(ONCE),--once)

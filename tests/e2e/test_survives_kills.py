@@ -22,7 +22,7 @@ from deskline_local.deployment import SERVICES, Doors
 from deskline_local.office import FIRST_TEAM, Office, Person
 from deskline_local.system import System
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 MAILS = 500
 PERSONS = 100
