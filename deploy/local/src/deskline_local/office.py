@@ -111,10 +111,10 @@ class Office:
 
         def offered() -> dict[str, Any] | None:
             offers: list[dict[str, Any]] = desk.get("/v1/offers")["items"]
-            mine = next((one for one in offers if one["ticket_id"] == ticket_id), None)
-            card = desk.get(f"/v1/tickets/{ticket_id}")
-            shown = card["offer"] is not None and mine is not None
-            return mine if shown and card["offer"]["offer_id"] == mine["offer_id"] else None  # type: ignore[index]
+            shown = desk.get(f"/v1/tickets/{ticket_id}")["offer"]
+            known = {} if shown is None else {"offer_id": shown["offer_id"], "ticket_id": ticket_id}
+            # The ticket says that it is offered, and the operator's list that it is to them.
+            return next((one for one in offers if known and known.items() <= one.items()), None)
 
         return until(f"an offer of {ticket_id}", offered)
 
