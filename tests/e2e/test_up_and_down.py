@@ -98,7 +98,13 @@ def send_a_mail(folder: Path, address: str, token: str) -> Any:
             "anna@zavod.example", SUPPORT, b"From: anna@zavod.example\r\nSubject: kept\r\n\r\nKept.\r\n"
         )
         (ticket,) = until("the ticket", lambda: tickets(address, token) or None, PATIENCE)
-        return desk.get(f"/v1/tickets/{ticket['ticket_id']}")
+
+        def in_its_queue() -> Any:
+            card = desk.get(f"/v1/tickets/{ticket['ticket_id']}")
+            return card if card["queue_id"] is not None else None
+
+        # Nobody is there to be offered it: this is where it comes to rest.
+        return until("the ticket in its queue", in_its_queue, PATIENCE)
     finally:
         desk.close()
 
