@@ -16,3 +16,10 @@ def stack() -> Iterator[Stack]:
     if running.kind == "processes":
         running.kafka.kill()  # nothing of it is wanted any more, and an orderly end takes 10 s
     stop_session_stack()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, a package's tests stay in one process: they share its servers, and some stop them."""
+    for item in items:
+        package = "/".join(item.path.relative_to(config.rootpath).parts[:2])
+        item.add_marker(pytest.mark.xdist_group(package))
