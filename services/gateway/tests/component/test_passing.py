@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -288,12 +289,20 @@ OUTSIDE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 def test_the_trace_begins_here_and_goes_on_to_the_owner(
     world: Any, tmp_path: Path, sample: float, flag: int
 ) -> None:
+    def written() -> list[str]:
+        return (tmp_path / "spans.jsonl").read_text().splitlines()
+
     configure_tracing("gateway", sample, tmp_path / "spans.jsonl")
     try:
         answer = world.ask(
             "GET", CARD, world.token(), headers={"traceparent": OUTSIDE, "X-Request-Id": "theirs"}
         )
         refused = world.ask("GET", CARD)
+        # A span ends after its answer has been sent: it is waited for, not looked up.
+        deadline = time.monotonic() + 10
+        while len(written()) < (2 if sample else 0):
+            assert time.monotonic() < deadline, "both requests leave a span"
+            time.sleep(0.02)
     finally:
         shutdown_tracing()
     _, trace_id, _, sampled = world.tickets.last.headers["traceparent"].split("-")
@@ -301,7 +310,7 @@ def test_the_trace_begins_here_and_goes_on_to_the_owner(
     assert trace_id not in OUTSIDE
     assert int(sampled, 16) & 1 == flag
     assert is_problem(refused, 401, "token_refused")
-    spans = [json.loads(line) for line in (tmp_path / "spans.jsonl").read_text().splitlines()]
+    spans = [json.loads(line) for line in written()]
     assert len(spans) == (2 if sample else 0)
     if spans:
         assert spans[0]["name"] == "GET /v1/tickets/{ticket_id}"

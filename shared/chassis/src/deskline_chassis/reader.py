@@ -81,10 +81,12 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         stream = self._subscribe()
         self._fatal = asyncio.get_running_loop().create_future()
         self._watch = Watch()
-        chores = asyncio.create_task(self._chores(beat))
+        joined = asyncio.Event()
+        chores = asyncio.create_task(self._chores(beat, joined))
         try:
             async with asyncio.timeout(30):
                 await stream.start()
+            joined.set()
             stopping = asyncio.create_task(stop.wait())
             ends: set[asyncio.Future[Any]] = {stopping, chores, self._fatal}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -229,14 +231,15 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         # announced anew to the same length, which nothing else tells before the next record.
         self._seek(consumer, place, max(0, offset - 1))
 
-    async def _chores(self, beat: Beat) -> None:
+    async def _chores(self, beat: Beat, joined: asyncio.Event) -> None:
         looked = 0.0
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             beat.alive()
             async with self._busy:
                 await self._insist(self.applier.wake)
-            if time.monotonic() - looked >= OVERVIEW_SECONDS:
+            # A consumer that is still joining answers no question yet.
+            if joined.is_set() and time.monotonic() - looked >= OVERVIEW_SECONDS:
                 looked = time.monotonic()
                 await self._overview(beat)
 

@@ -12,10 +12,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import AIOKafkaClient
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from shared.chassis.tests.house import NAME, PARTITIONS, House, running, until
 
 from deskline_chassis import metrics
+from deskline_chassis import reader as reader_module
 from deskline_chassis.reader import FENCED_EXIT
 from deskline_chassis.republish import republish
 from deskline_chassis.runtime import Beat, FatalLoopError
@@ -120,6 +122,31 @@ async def test_fenced_twice_in_a_row_ends_the_process(house: House) -> None:
         with pytest.raises(FatalLoopError) as ended:
             reading.result()
         assert ended.value.exit_code == FENCED_EXIT == 3
+
+
+async def test_a_reader_that_joins_slowly_is_no_dead_reader(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a machine under load the connection takes longer than the first look at the lag does.
+    quick, asked = AIOKafkaClient.bootstrap, asyncio.Event()
+
+    async def slow(client: AIOKafkaClient) -> None:
+        asked.set()
+        await asyncio.sleep(0.5)
+        await quick(client)
+
+    house.write("one")
+    async with house.relaying():
+        async with running(house.reader().run):
+            await until("applied", lambda: house.texts() == ["one"])
+        house.write("two")
+        await until("announced", house.announced)
+        monkeypatch.setattr(reader_module, "SWEEP_SECONDS", 0.001)
+        monkeypatch.setattr(reader_module, "OVERVIEW_SECONDS", 0.0)
+        monkeypatch.setattr(AIOKafkaClient, "bootstrap", slow)
+        async with running(house.reader().run):
+            await until("applied", lambda: sorted(house.texts()) == ["one", "two"])
+    assert asked.is_set()
 
 
 async def test_position_beyond_the_end_begins_anew(house: House) -> None:
