@@ -53,7 +53,7 @@ class System:
         if self._owns_stack:
             self._timed("Kafka and PostgreSQL", self.stack.start)
         self.deployment.create_databases()
-        self._timed("databases migrated", self._migrate)
+        self._timed("databases and topics prepared", self._prepare)
         self._timed("services ready", lambda: self._start_services(replicas))
 
     def _timed(self, what: str, work: Callable[[], None]) -> None:
@@ -61,9 +61,9 @@ class System:
         work()
         self._progress(f"{what} ({time.monotonic() - started:.1f} s)")
 
-    def _migrate(self) -> None:
+    def _prepare(self) -> None:
         with ThreadPoolExecutor(len(SERVICES)) as pool:
-            for done in [pool.submit(self.command, service, "migrate") for service in SERVICES]:
+            for done in [pool.submit(self.command, service, "prepare") for service in SERVICES]:
                 done.result()
 
     def _start_services(self, replicas: int) -> None:

@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from deskline_chassis.settings import KafkaSettings
 from deskline_events.topics import Topic
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,22 @@ class Broker:
     username: str | None = None
     password: str | None = None
     ca_file: str | None = None
+
+    @classmethod
+    def told_by(cls, settings: KafkaSettings) -> "Broker":
+        """The broker that the environment names."""
+        password, ca_file = settings.kafka_password, settings.kafka_ca_file
+        return cls(
+            bootstrap=settings.kafka,
+            prefix=settings.topic_prefix,
+            partitions=settings.partitions,
+            replication=settings.replication,
+            manage_topics=settings.manage_topics,
+            security=settings.kafka_security,
+            username=settings.kafka_username,
+            password=None if password is None else password.get_secret_value(),
+            ca_file=None if ca_file is None else str(ca_file),
+        )
 
     def topic(self, topic: Topic) -> str:
         """A topic's name in this deployment."""

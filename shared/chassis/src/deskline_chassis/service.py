@@ -61,19 +61,7 @@ class Parts:
     @cached_property
     def broker(self) -> Broker:
         """The deployment's Kafka."""
-        found = self.settings
-        password, ca_file = found.kafka_password, found.kafka_ca_file
-        return Broker(
-            bootstrap=found.kafka,
-            prefix=found.topic_prefix,
-            partitions=found.partitions,
-            replication=found.replication,
-            manage_topics=found.manage_topics,
-            security=found.kafka_security,
-            username=found.kafka_username,
-            password=None if password is None else password.get_secret_value(),
-            ca_file=None if ca_file is None else str(ca_file),
-        )
+        return Broker.told_by(self.settings)
 
     @cached_property
     def bell(self) -> Bell:
@@ -151,7 +139,7 @@ def serve(service: Service, only: frozenset[str]) -> int:
 
 
 def command_line(service: Service) -> typer.Typer:
-    """The service's command line: serve, migrate, republish, parked, deadlines."""
+    """The service's command line: serve, migrate, prepare, republish, parked, deadlines."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
     @app.command("serve")
@@ -169,6 +157,18 @@ def command_line(service: Service) -> typer.Typer:
 
         wanted = load_migration(service.settings)
         migrate(wanted.url, service.package, wanted.runtime_role, wanted.readonly_role)
+
+    @app.command("prepare")
+    def prepare_command() -> None:
+        """Create what is missing: the database and its roles (with an ADMIN_URL), the schema, the topics."""
+        from deskline_chassis.prepare import NotPreparedError, load_preparation, prepare  # noqa: PLC0415
+
+        configure_logging(service.settings.service(), "WARNING")
+        try:
+            prepare(service.package, load_preparation(service.settings), typer.echo)
+        except NotPreparedError as error:
+            typer.echo(f"prepare: {error}", err=True)
+            raise typer.Exit(1) from None
 
     @app.command("republish")
     def republish_command(

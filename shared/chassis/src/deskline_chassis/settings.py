@@ -43,18 +43,11 @@ Role = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 """A database role's name."""
 
 
-class ServiceSettings(BaseSettings):
-    """What every service is told; a service's own class sets `env_prefix` and adds its variables.
-
-    Variables without a service in their name are the deployment's: the same for all services.
-    """
+class KafkaSettings(BaseSettings):
+    """How a process reaches the deployment's Kafka, and what its topics look like."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DESKLINE_SERVICE_",
-        frozen=True,
-        extra="ignore",
-        env_ignore_empty=True,
-        hide_input_in_errors=True,
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
     kafka: Annotated[str, Field(validation_alias="DESKLINE_KAFKA", pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")]
@@ -71,6 +64,24 @@ class ServiceSettings(BaseSettings):
     partitions: Annotated[int, Field(validation_alias="DESKLINE_PARTITIONS", ge=1, le=1000)] = 6
     replication: Annotated[int, Field(validation_alias="DESKLINE_REPLICATION", ge=1, le=9)] = 1
     manage_topics: Annotated[bool, Field(validation_alias="DESKLINE_MANAGE_TOPICS")] = True
+
+    @model_validator(mode="after")
+    def _credentials_belong_together(self) -> Self:
+        if self.kafka_security.startswith("SASL"):
+            for name, value in (("USERNAME", self.kafka_username), ("PASSWORD", self.kafka_password)):
+                if value is None:
+                    raise ValueError(f"DESKLINE_KAFKA_{name}: needed by DESKLINE_KAFKA_SECURITY")
+        return self
+
+
+class ServiceSettings(KafkaSettings):
+    """What every service is told; a service's own class sets `env_prefix` and adds its variables.
+
+    Variables without a service in their name are the deployment's: the same for all services.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DESKLINE_SERVICE_")
+
     instance: Annotated[str, Field(validation_alias="DESKLINE_INSTANCE", pattern=r"^[A-Za-z0-9._-]{1,200}$")]
     key_encryption_key: Annotated[SecretKey, Field(validation_alias="DESKLINE_KEY_ENCRYPTION_KEY")]
     identity_public_key: Annotated[Key, Field(validation_alias="DESKLINE_IDENTITY_PUBLIC_KEY")]
@@ -105,14 +116,6 @@ class ServiceSettings(BaseSettings):
         if isinstance(data, dict):
             data.setdefault("DESKLINE_INSTANCE", f"{cls.service()}-0")
         return data
-
-    @model_validator(mode="after")
-    def _credentials_belong_together(self) -> Self:
-        if self.kafka_security.startswith("SASL"):
-            for name, value in (("USERNAME", self.kafka_username), ("PASSWORD", self.kafka_password)):
-                if value is None:
-                    raise ValueError(f"DESKLINE_KAFKA_{name}: needed by DESKLINE_KAFKA_SECURITY")
-        return self
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
