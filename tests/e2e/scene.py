@@ -35,7 +35,7 @@ class Scene:
     @cached_property
     def desk(self) -> Desk:
         """An operator's client."""
-        return Desk(self.system.deployment.gateway_url, self.smtp_port, self.token("operator"))
+        return Desk(self.system.gateway_url, self.system.smtp, self.token("operator"))
 
     @property
     def smtp_port(self) -> int:

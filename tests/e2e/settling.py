@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import psycopg
 
-from deskline_local.system import System
+from deskline_local.site import Site
 
 READS = {
     "tickets": ("intake", "routing", "sla", "notify"),
@@ -23,19 +23,18 @@ NOTHING_LEFT = {
 }
 
 
-def quiet(system: System) -> bool:
+def quiet(site: Site) -> bool:
     """Whether nothing is on its way any more."""
     return (
-        all(_is_zero(system, owner, statement) for owner, statement in NOTHING_LEFT.items())
-        and all(_is_zero(system, owner, UNANNOUNCED) for owner in OWNERS)
-        and all(unapplied(system, reader, owners) == 0 for reader, owners in READS.items())
+        all(_is_zero(site, owner, statement) for owner, statement in NOTHING_LEFT.items())
+        and all(_is_zero(site, owner, UNANNOUNCED) for owner in OWNERS)
+        and all(unapplied(site, reader, owners) == 0 for reader, owners in READS.items())
     )
 
 
-def unapplied(system: System, reader: str, owners: Iterable[str]) -> int:
+def unapplied(site: Site, reader: str, owners: Iterable[str]) -> int:
     """Streams whose last event the reader has not applied."""
-    databases = system.deployment.databases
-    with psycopg.connect(databases[reader].owner_url) as connection:
+    with psycopg.connect(site.owner_url(reader)) as connection:
         known = {
             (owner, subject): sequence
             for owner, subject, sequence in connection.execute(
@@ -45,7 +44,7 @@ def unapplied(system: System, reader: str, owners: Iterable[str]) -> int:
         }
     behind = 0
     for owner in owners:
-        with psycopg.connect(databases[owner].owner_url) as connection:
+        with psycopg.connect(site.owner_url(owner)) as connection:
             written = connection.execute(
                 "SELECT stream, max(sequence) FROM events GROUP BY stream"
             ).fetchall()
@@ -53,6 +52,6 @@ def unapplied(system: System, reader: str, owners: Iterable[str]) -> int:
     return behind
 
 
-def _is_zero(system: System, owner: str, statement: str) -> bool:
-    with psycopg.connect(system.deployment.databases[owner].owner_url) as connection:
+def _is_zero(site: Site, owner: str, statement: str) -> bool:
+    with psycopg.connect(site.owner_url(owner)) as connection:
         return connection.execute(statement).fetchone() == (0,)

@@ -19,12 +19,12 @@ from deskline_gateway.adapters.token_table import TokenTable
 from deskline_gateway.domain.rules import ROLES
 from deskline_gateway.handlers import CreateToken, create_token
 from deskline_local.client import until
-from deskline_local.deployment import OWN_DOMAIN, Doors
+from deskline_local.deployment import OWN_DOMAIN
 from deskline_local.mails import ANNA, BOB, english, russian
 from deskline_local.office import FIRST_QUEUE, FIRST_TEAM, OLEG, OLGA, SECOND_QUEUE, SECOND_TEAM, Office
-from deskline_local.system import System
+from deskline_local.site import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.anywhere, pytest.mark.timeout(300)]
 
 AT_ONCE = 8
 # What is offered to nobody or to somebody else can't be answered, whoever asks; messages that made no
@@ -32,17 +32,11 @@ AT_ONCE = 8
 NOT_THEIRS = {"accept", "decline", "list_set_aside"}
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with System(tmp_path_factory.mktemp("rights") / "system", Doors.anywhere()) as running:
-        yield running
-
-
-def _taken(office: Office, desk: Any, subject: str) -> dict[str, Any]:
+def _taken(office: Office, desk: Any, line: str, subject: str) -> dict[str, Any]:
     """The ticket about something, accepted by whom it was offered to."""
 
     def listed() -> dict[str, Any] | None:
-        items: list[dict[str, Any]] = office.admin.get("/v1/tickets")["items"]
+        items: list[dict[str, Any]] = office.admin.get("/v1/tickets", line_id=office.lines[line])["items"]
         return next((one for one in items if one["subject"] == subject), None)
 
     ticket = until(f"a ticket about {subject}", listed)
@@ -52,10 +46,10 @@ def _taken(office: Office, desk: Any, subject: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def places(system: System) -> Iterator[Places]:
+def places(site: Site) -> Iterator[Places]:
     """Olga's ticket in the first team's queue, Oleg's in the second's."""
-    office = Office(system)
-    first, second = office.add_line("support"), office.add_line("second")
+    office = Office(site)
+    first, second = office.add_line("rights"), office.add_line("rights-second")
     for team, person in ((FIRST_TEAM, OLGA), (SECOND_TEAM, OLEG)):
         office.admin.put(f"/v1/teams/{team}", {"name": f"of {person.name}"})
         body = {"name": person.name, "address": person.address, "language": person.language, "capacity": 9}
@@ -66,14 +60,14 @@ def places(system: System) -> Iterator[Places]:
         body = {"name": f"queue {order}", "team_id": team, "order": order}
         office.admin.put(f"/v1/queues/{queue}", body | {"conditions": {"line_ids": [line]}})
     office.everybody_online()
-    office.olga.mail(ANNA, f"support@{OWN_DOMAIN}", russian())
-    office.olga.mail(BOB, f"second@{OWN_DOMAIN}", english())
-    own = _taken(office, office.olga, "Принтер не печатает")
-    anothers = _taken(office, office.oleg, "Cannot sign in")
+    office.olga.mail(ANNA, f"rights@{OWN_DOMAIN}", russian())
+    office.olga.mail(BOB, f"rights-second@{OWN_DOMAIN}", english())
+    own = _taken(office, office.olga, "rights", "Принтер не печатает")
+    anothers = _taken(office, office.oleg, "rights-second", "Cannot sign in")
 
     def projected() -> bool | None:
-        shown = office.admin.get("/v1/tickets")["items"]
-        return all(one["assignee_id"] for one in shown) or None
+        lists = [office.admin.get("/v1/tickets", line_id=line)["items"] for line in (first, second)]
+        return all(one["assignee_id"] for shown in lists for one in shown) or None
 
     until("both tickets assigned in the list", projected)
     named = {"number": str(own["number"]), "queue_id": FIRST_QUEUE, "line_id": first, "team_id": FIRST_TEAM}
@@ -82,9 +76,9 @@ def places(system: System) -> Iterator[Places]:
 
 
 @pytest.fixture(scope="module")
-def tokens(system: System) -> dict[tuple[str, str], str]:
+def tokens(site: Site) -> dict[tuple[str, str], str]:
     """A token of Olga's for each role and scope."""
-    database = Database(system.deployment.databases["gateway"].runtime_url, "test-rights", size=1)
+    database = Database(site.owner_url("gateway"), "test-rights", size=1)
     database.open()
     table = TokenTable(database)
     made: dict[tuple[str, str], str] = {
@@ -134,7 +128,7 @@ def _is_right(case: Case, status: int, code: str) -> bool:
 
 
 def test_every_route_lets_in_whom_it_should_and_nobody_else(
-    system: System, places: Places, tokens: dict[tuple[str, str], str]
+    site: Site, places: Places, tokens: dict[tuple[str, str], str]
 ) -> None:
     cases = [case for case in matrix(places) if not case.rule.public]
     wrong: list[str] = []
@@ -142,7 +136,7 @@ def test_every_route_lets_in_whom_it_should_and_nobody_else(
     guard = threading.Lock()
 
     def play(mine: list[Case]) -> None:
-        with httpx.Client(base_url=system.deployment.gateway_url, trust_env=False) as client:
+        with httpx.Client(base_url=site.gateway_url, trust_env=False) as client:
             for case in mine:
                 token = None if case.role is None else tokens[case.role, case.scope]
                 status, code = _answer(client, case, token)

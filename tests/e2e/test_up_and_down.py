@@ -92,7 +92,7 @@ def send_a_mail(folder: Path, address: str, token: str) -> Any:
         [COMMAND, "service", "--folder", str(folder), *arguments], capture_output=True, text=True, check=False
     )
     assert added.returncode == 0, added.stderr
-    desk = Desk(address, system.deployment.ports["smtp"], token)
+    desk = Desk(address, system.smtp, token)
     try:
         desk.mail(
             "anna@zavod.example", SUPPORT, b"From: anna@zavod.example\r\nSubject: kept\r\n\r\nKept.\r\n"

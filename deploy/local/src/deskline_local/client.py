@@ -19,10 +19,10 @@ class StepFailedError(Exception):
 class Desk:
     """Somebody at the gateway, and the world's mail servers at the SMTP door."""
 
-    def __init__(self, gateway_url: str, smtp_port: int, token: str) -> None:
+    def __init__(self, gateway_url: str, smtp: tuple[str, int], token: str) -> None:
         self.url = gateway_url
         self.token = token
-        self._smtp_port = smtp_port
+        self._smtp = smtp
         self._http = httpx.Client(
             base_url=gateway_url, headers={"Authorization": f"Bearer {token}"}, timeout=15.0, trust_env=False
         )
@@ -33,7 +33,7 @@ class Desk:
 
     def mail(self, sender: str, recipient: str, content: bytes) -> None:
         """Deliver a mail; raises smtplib.SMTPException where it is refused."""
-        with smtplib.SMTP("127.0.0.1", self._smtp_port, timeout=20) as door:
+        with smtplib.SMTP(*self._smtp, timeout=20) as door:
             door.sendmail(sender, [recipient], content)
 
     def get(self, path: str, **query: Any) -> Any:

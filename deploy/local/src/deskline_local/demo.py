@@ -76,7 +76,7 @@ def _play(system: System, office: Office, console: Console) -> Json:
     timeline = Timeline(system.stack.bootstrap, console)
     timeline.start()
     story = Story(lambda step: console.print(f"▸ {step}", style="bold yellow", highlight=False))
-    stage = Stage(office, system.mailbox)
+    stage = Stage(office, system)
     printer = Printer(stage)
     try:
         story.play([*printer.steps(), *Unanswered(stage).steps()])

@@ -76,6 +76,11 @@ class Deployment:
         """The door for people."""
         return f"http://127.0.0.1:{self.ports['gateway']}"
 
+    @property
+    def key_encryption_key(self) -> str:
+        """What wraps persons' keys: base64 of 32 bytes."""
+        return self._secret("key-encryption-key")
+
     def log(self, process: str) -> Path:
         """Where a process writes its lines."""
         return self.folder / "logs" / f"{process}.log"
@@ -96,7 +101,7 @@ class Deployment:
             "PYTHONUNBUFFERED": "1",
             "DESKLINE_KAFKA": self._stack.bootstrap,
             "DESKLINE_INSTANCE": f"{service}-{replica}",
-            "DESKLINE_KEY_ENCRYPTION_KEY": self._secret("key-encryption-key"),
+            "DESKLINE_KEY_ENCRYPTION_KEY": self.key_encryption_key,
             "DESKLINE_IDENTITY_PUBLIC_KEY": self._public_key(),
             "DESKLINE_TRACE_SAMPLE": str(self._trace_sample),
             "DESKLINE_TRACE_FILE": str(self.trace_file),

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from deskline_local.client import Desk, StepFailedError, until
-from deskline_local.mailbox import Letter, Mailbox
+from deskline_local.mailbox import Letter
 from deskline_local.office import Office
+from deskline_local.site import Site
 
 Json = dict[str, Any]
 Tell = Callable[[str], None]
@@ -22,10 +23,10 @@ def expect(holds: object, what: str) -> None:
 
 @dataclass
 class Stage:
-    """The office, the world's mailbox, and questions that every act asks."""
+    """The office, the deployment, and questions that every act asks."""
 
     office: Office
-    mailbox: Mailbox
+    site: Site
 
     @property
     def desk(self) -> Desk:
@@ -38,9 +39,9 @@ class Stage:
         return card
 
     def tickets(self) -> list[Json]:
-        """The list, as it is projected."""
-        items: list[Json] = self.desk.get("/v1/tickets")["items"]
-        return items
+        """The list of the office's lines, as it is projected."""
+        lists = [self.desk.get("/v1/tickets", line_id=line)["items"] for line in self.office.lines.values()]
+        return [item for items in lists for item in items]
 
     def ticket_about(self, subject: str) -> Json:
         """The ticket with that subject, as soon as it is listed."""
@@ -63,7 +64,7 @@ class Stage:
         """The one mail to somebody that is so, as soon as it arrived."""
 
         def arrived() -> Letter | None:
-            found = [one for one in self.mailbox.letters(recipient) if is_it(one)]
+            found = [one for one in self.site.letters(recipient) if is_it(one)]
             expect(len(found) <= 1, f"{what} arrived {len(found)} times")
             return found[0] if found else None
 

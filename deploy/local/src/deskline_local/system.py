@@ -13,7 +13,7 @@ import httpx
 
 from deskline_local.deployment import SERVICES, Deployment, Doors
 from deskline_local.errors import StackError
-from deskline_local.mailbox import Mailbox
+from deskline_local.mailbox import Letter, Mailbox
 from deskline_local.ports import require_free
 from deskline_local.server import Progress
 from deskline_local.stack import Stack, open_stack
@@ -131,6 +131,34 @@ class System:
                 f" {(done.stderr or done.stdout).strip()}"
             )
         return done.stdout
+
+    @property
+    def gateway_url(self) -> str:
+        """The door for people."""
+        return self.deployment.gateway_url
+
+    @property
+    def smtp(self) -> tuple[str, int]:
+        """The door for mail."""
+        return "127.0.0.1", self.deployment.ports["smtp"]
+
+    @property
+    def bootstrap(self) -> str:
+        """Its Kafka."""
+        return self.stack.bootstrap
+
+    @property
+    def key_encryption_key(self) -> str:
+        """What wraps persons' keys."""
+        return self.deployment.key_encryption_key
+
+    def letters(self, recipient: str | None = None) -> list[Letter]:
+        """The mail that it sent."""
+        return self.mailbox.letters(recipient)
+
+    def owner_url(self, service: str) -> str:
+        """A service's database as its owner."""
+        return self.deployment.databases[service].owner_url
 
     def stop(self) -> None:
         """Stop the services, then the servers."""

@@ -100,7 +100,7 @@ class Printer:
         self.stage.desk.mail(mails.ANNA, mails.SUPPORT, answer)
         expect(self._message(3)["kind"] == "automatic", "the out-of-office reply was taken for a person's")
         expect(self._card()["stage"] == "new", "an automatic message moved the ticket")
-        self.mails_to_anna = len(self.stage.mailbox.letters(mails.ANNA))
+        self.mails_to_anna = len(self.stage.site.letters(mails.ANNA))
 
     def olga_accepts(self) -> None:
         """By the offer that she was made."""
@@ -116,7 +116,7 @@ class Printer:
         expect(mails.FIRST_ID in letter.references, "it is not in Anna's thread")
         expect(letter.mail["Auto-Submitted"] is None, "a person's answer calls itself automatic")
         expect(
-            len(self.stage.mailbox.letters(mails.ANNA)) == self.mails_to_anna + 1,
+            len(self.stage.site.letters(mails.ANNA)) == self.mails_to_anna + 1,
             "something was sent back to the autoresponder",
         )
 

@@ -79,5 +79,5 @@ class Unanswered:
 
     def _lead_mails(self) -> list[Letter]:
         number = f"#{self.ticket['number']}"
-        letters = self.stage.mailbox.letters(LENA.address)
+        letters = self.stage.site.letters(LENA.address)
         return [one for one in letters if number in str(one.mail["Subject"])]
