@@ -56,6 +56,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield folder
     local("down", folder)
     assert processes(folder) == set()
+    # What lasts of containers lies outside the folder.
+    stack = System(folder, Doors.anywhere(), lasting=True).stack
+    stack.kafka.wipe()
+    stack.postgres.wipe()
 
 
 def welcome(done: subprocess.CompletedProcess[str]) -> tuple[str, str]:

@@ -1,9 +1,10 @@
-"""The two servers as containers, where an engine answers; removed, with their data, when the stack stops."""
+"""The two servers as containers, where an engine answers; what lasts of a lasting one is a volume."""
 
 import hashlib
 import threading
 import time
 from abc import ABC, abstractmethod
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ class ContainerServer(ABC):
 
     name: str
     port_variable: str
+    data: str
+    """Where in the container the data lie."""
 
-    def __init__(self, folder: Path, port: int, progress: Progress) -> None:
+    def __init__(self, folder: Path, port: int, progress: Progress, *, lasting: bool = False) -> None:
         short = hashlib.sha256(bytes(folder)).hexdigest()[:12]
         self._container_name = f"deskline-{self.name}-{short}"
+        # A volume with a name outlives its container, and the reaper that removes what a killed run left.
+        self._volume = f"{self._container_name}-data" if lasting else None
         self.port = port
         self._progress = progress
         self._definition: DockerContainer | None = None
@@ -50,6 +55,11 @@ class ContainerServer(ABC):
         """Publish on the loopback address alone, unless the engine is on another machine."""
         published: dict[str, Any] = definition.ports
         published[str(inner)] = (ports.HOST if self.host == ports.HOST else "0.0.0.0", self.port)  # noqa: S104
+
+    def keep(self, definition: DockerContainer) -> None:
+        """Lay the data into the volume, where there is one."""
+        if self._volume is not None:
+            definition.with_volume_mapping(self._volume, self.data, "rw")
 
     @property
     def running(self) -> bool:
@@ -137,9 +147,11 @@ class ContainerServer(ABC):
                 message = f"{self.name} is running: stop or kill it before its data is wiped"
                 raise StillRunning(message)
             self.remove()
+            for volume in self._client.volumes.list(filters={"name": self._volume}) if self._volume else ():
+                volume.remove()
 
     def remove(self) -> None:
-        """Remove the container and its data."""
+        """Remove the container, and its data unless they are in a volume."""
         with self._lock:
             if self._definition is not None:
                 self._definition.stop()
@@ -151,6 +163,7 @@ class KafkaServer(ContainerServer):
 
     name = "kafka"
     port_variable = KAFKA_PORT
+    data = "/var/lib/kafka/data"
 
     @property
     def bootstrap(self) -> str:
@@ -161,12 +174,24 @@ class KafkaServer(ContainerServer):
             "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "controller.quorum.voters": "1@localhost:9093",
+            "log.dirs": self.data,
         }
-        definition = DockerContainer(KAFKA_IMAGE).with_env("CLUSTER_ID", new_cluster_id())
+        definition = DockerContainer(KAFKA_IMAGE).with_env("CLUSTER_ID", self._cluster_id())
         for key, value in settings.items():
             definition.with_env(f"KAFKA_{key.upper().replace('.', '_')}", value)
+        self.keep(definition)
         self.bind(definition, 9092)
         return definition
+
+    def _cluster_id(self) -> str:
+        # Data that last were formatted under an id, and the broker insists on it.
+        if self._volume is None:
+            return new_cluster_id()
+        return (
+            urlsafe_b64encode(b"desk" + hashlib.sha256(self._volume.encode()).digest()[:12])
+            .decode()
+            .rstrip("=")
+        )
 
     def answers(self) -> bool:
         return kafka_wire.cluster_id(self.host, self.port) is not None
@@ -177,9 +202,12 @@ class PostgresServer(ContainerServer):
 
     name = "postgres"
     port_variable = postgres.PORT_VARIABLE
+    data = "/var/lib/postgresql/data"
 
-    def __init__(self, folder: Path, port: int, password: str, progress: Progress) -> None:
-        super().__init__(folder, port, progress)
+    def __init__(
+        self, folder: Path, port: int, password: str, progress: Progress, *, lasting: bool = False
+    ) -> None:
+        super().__init__(folder, port, progress, lasting=lasting)
         self._password = password
 
     def url(self, database: str, role: str | None, password: str | None) -> str:
@@ -196,6 +224,7 @@ class PostgresServer(ContainerServer):
             driver=None,
         )
         definition.with_command("postgres -c max_connections=300 -c timezone=UTC")
+        self.keep(definition)
         self.bind(definition, 5432)
         return definition
 

@@ -38,7 +38,7 @@ def run(folder: Path, doors: Doors) -> None:
         _write(folder, state)
 
     _write(folder, state)
-    system = System(folder, doors, progress=say)
+    system = System(folder, doors, progress=say, lasting=True)
     try:
         system.start()
         _write(

@@ -135,8 +135,10 @@ def open_stack(
     kafka_port: int = 0,
     postgres_port: int = 0,
     progress: Progress = _say_nothing,
+    *,
+    lasting: bool = False,
 ) -> Stack:
-    """The stack of this folder, not started yet."""
+    """The stack of this folder, not started yet; a lasting one keeps its data when it stops."""
     chosen = choose_kind(kind)
     if chosen == "external":
         return _external(folder)
@@ -144,7 +146,7 @@ def open_stack(
     kafka = state.port("kafka", kafka_port or from_environment(KAFKA_PORT))
     postgres = state.port("postgres", postgres_port or from_environment(POSTGRES_PORT))
     if chosen == "containers":
-        return _containers(state, kafka, postgres, progress)
+        return _containers(state, kafka, postgres, progress, lasting=lasting)
     controller = state.port("kafka_controller", from_environment(CONTROLLER_PORT))
     broker = KafkaProcess(state.path / "kafka", kafka, controller, progress=progress, claim=state.claim)
     secret = state.password(SUPERUSER)
@@ -166,7 +168,9 @@ def _external(folder: Path) -> Stack:
     )
 
 
-def _containers(state: Folder, kafka_port: int, postgres_port: int, progress: Progress) -> Stack:
+def _containers(
+    state: Folder, kafka_port: int, postgres_port: int, progress: Progress, *, lasting: bool
+) -> Stack:
     try:
         from deskline_local import containers  # noqa: PLC0415 - testcontainers is there in development only
     except ImportError as missing:
@@ -175,8 +179,10 @@ def _containers(state: Folder, kafka_port: int, postgres_port: int, progress: Pr
         )
         raise StackUnavailable(message) from missing
 
-    kafka = containers.KafkaServer(state.path, kafka_port, progress)
-    postgres = containers.PostgresServer(state.path, postgres_port, state.password(SUPERUSER), progress)
+    kafka = containers.KafkaServer(state.path, kafka_port, progress, lasting=lasting)
+    postgres = containers.PostgresServer(
+        state.path, postgres_port, state.password(SUPERUSER), progress, lasting=lasting
+    )
 
     def tidy() -> None:
         kafka.remove()

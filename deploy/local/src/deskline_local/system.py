@@ -20,7 +20,7 @@ from deskline_local.stack import Stack, open_stack
 from deskline_local.supervisor import Supervisor
 
 READY_SECONDS: Final = 60.0
-COMMAND_SECONDS: Final = 60.0
+COMMAND_SECONDS: Final = 120.0
 WRONG_SETTINGS: Final = 2  # the exit code of a service whose environment is wrong
 
 
@@ -35,11 +35,12 @@ class System:
         stack: Stack | None = None,
         trace_sample: float = 0.01,
         progress: Progress = lambda _: None,
+        lasting: bool = False,
     ) -> None:
         self.folder = folder
         self._progress = progress
         self._owns_stack = stack is None
-        self.stack = stack or open_stack(folder / "stack", progress=progress)
+        self.stack = stack or open_stack(folder / "stack", progress=progress, lasting=lasting)
         self.deployment = Deployment(folder, self.stack, doors, trace_sample=trace_sample)
         self.mailbox = Mailbox(self.deployment.maildir, self.deployment.ports["mailbox"])
         self.supervisor = Supervisor()
