@@ -8,7 +8,11 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard shared/*/pyproject.toml serv
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help check test chaos demo up down docs bench clean lock
+# Tests that need more than the locked packages; what is not named here is `make test`.
+ELSEWHERE := chaos or containers or kubernetes or extra
+IMAGES := intake tickets routing sla notify analytics gateway mailbox
+
+.PHONY: help check test test-extra chaos demo up down docs bench clean lock images compose-secrets compose kubernetes
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
@@ -40,18 +44,39 @@ check: $(VENV)/.installed ## format, lint, types, imports, generated files curre
 	$(BIN)/pytest -q tests/contract/test_contracts.py tests/contract/test_openapi.py services/tickets/tests/unit/test_golden_pairs.py
 
 # Those that take longest come first, so that none is left over at the end.
-PARTS := services/intake services/analytics services/gateway services shared deploy/local
+PARTS := services/intake services/analytics services/gateway services shared deploy
 
 test: check ## check, then unit, component, contract and end-to-end tests on real Kafka and PostgreSQL
 	@mkdir -p .deskline
 	@echo "the tests of the whole system run beside those of its parts; what they say comes at the end"
-	@$(BIN)/pytest -q -m "not chaos" tests > .deskline/system-tests.log 2>&1 & system=$$!; \
+	@$(BIN)/pytest -q -m "not ($(ELSEWHERE))" tests > .deskline/system-tests.log 2>&1 & system=$$!; \
 	trap "kill $$system" INT TERM; \
-	$(BIN)/pytest -q -n 3 --dist loadgroup -m "not chaos" $(PARTS); parts=$$?; \
+	$(BIN)/pytest -q -n 3 --dist loadgroup -m "not ($(ELSEWHERE))" $(PARTS); parts=$$?; \
 	wait $$system; whole=$$?; cat .deskline/system-tests.log; exit $$((parts | whole))
+
+test-extra: $(VENV)/.installed ## what needs Debian's kubectl, promtool and npm: rendered overlays, alarms, AsyncAPI
+	deploy/extra.sh
+	$(BIN)/pytest -q -m extra tests
 
 chaos: $(VENV)/.installed ## faults on purpose: every process killed under load, alone and with replicas
 	$(BIN)/pytest -m chaos tests shared services
+
+images: ## the container images, deskline-<service>:dev
+	@for service in $(IMAGES); do \
+		echo "building deskline-$$service:dev"; \
+		member=services/$$service; [ -d $$member ] || member=deploy/$$service; \
+		docker build -q -f deploy/image/Dockerfile --build-arg SERVICE=$$service --build-arg MEMBER=$$member \
+			--build-arg REVISION=$$(git rev-parse HEAD) -t deskline-$$service:dev . || exit 1; done
+
+compose-secrets: $(VENV)/.installed ## write the secrets of docker-compose.yml into .env, unless they are there
+	$(BIN)/python deploy/compose/new_secrets.py .env
+
+compose: $(VENV)/.installed ## docker compose: build, up, the end-to-end tests through its doors, the images' tests, down
+	deploy/compose/check.sh
+	$(BIN)/pytest -q -m containers tests/delivery
+
+kubernetes: $(VENV)/.installed ## overlay small on the cluster of KUBECONFIG: the story, then updates, drains and kills
+	$(BIN)/pytest -m kubernetes tests/kubernetes -s
 
 demo: $(VENV)/.installed ## the whole system and a story played on it (ONCE=1: end after the story)
 	$(BIN)/deskline-local demo $(if $(ONCE),--once)

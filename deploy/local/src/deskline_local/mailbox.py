@@ -1,19 +1,16 @@
 """The world's mailbox: takes every mail that the deployment sends and keeps it in a Maildir."""
 
-import itertools
-import os
-import socket
-import time
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from aiosmtpd.controller import Controller
 
-FOLDERS: Final = ("tmp", "new", "cur")
+from deskline_mailbox.maildir import Maildir, Stored
+from deskline_mailbox.smtp import Session, session
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +44,15 @@ class Mailbox:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self._port = port
-        self._numbers = itertools.count()
+        self._maildir = Maildir(folder)
         self._controller: Controller | None = None
-        self._read: dict[str, Letter] = {}
+        self._read: list[Letter] = []
+        self._last = ""
 
     def start(self) -> None:
         """Open the door; raises OSError where the port is taken."""
-        for name in FOLDERS:
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        self._controller = Controller(
-            self, hostname="127.0.0.1", port=self._port, data_size_limit=64 * 1024 * 1024
-        )
+        self._maildir.open()
+        self._controller = _Door(self._maildir, hostname="127.0.0.1", port=self._port)
         self._controller.start()
 
     def stop(self) -> None:
@@ -66,25 +61,19 @@ class Mailbox:
             self._controller.stop()
             self._controller = None
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 -- aiosmtpd's name
-        """One file a recipient, as a delivery agent writes it."""
-        for recipient in envelope.rcpt_tos:
-            name = f"{time.time_ns()}.{os.getpid()}_{next(self._numbers)}.{socket.gethostname()}"
-            written = self.folder / "tmp" / name
-            head = f"Return-Path: <{envelope.mail_from or ''}>\r\nDelivered-To: {recipient}\r\n"
-            written.write_bytes(head.encode() + envelope.original_content)
-            written.rename(self.folder / "new" / name)
-        return "250 kept"
-
     def letters(self, recipient: str | None = None) -> list[Letter]:
         """What arrived, oldest first; all of it or one recipient's."""
-        for file in sorted((self.folder / "new").iterdir()):
-            if file.name not in self._read:
-                self._read[file.name] = _letter(file.read_bytes())
-        found = [self._read[name] for name in sorted(self._read)]
-        return found if recipient is None else [one for one in found if one.recipient == recipient]
+        for stored in self._maildir.letters(after=self._last):
+            self._read += _letters(stored)
+            self._last = stored.id
+        return [one for one in self._read if recipient is None or one.recipient == recipient]
 
 
-def _letter(content: bytes) -> Letter:
-    mail: Any = message_from_bytes(content, policy=SMTP)
-    return Letter(str(mail["Return-Path"]).strip("<>"), str(mail["Delivered-To"]), mail)
+class _Door(Controller):
+    def factory(self) -> Session:
+        return session(self.handler)
+
+
+def _letters(stored: Stored) -> list[Letter]:
+    mail: Any = message_from_bytes(stored.content, policy=SMTP)
+    return [Letter(stored.sender, recipient, mail) for recipient in stored.recipients]
