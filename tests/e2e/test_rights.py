@@ -20,7 +20,6 @@ from deskline_gateway.domain.rules import ROLES
 from deskline_gateway.handlers import CreateToken, create_token
 from deskline_local.client import until
 from deskline_local.deployment import OWN_DOMAIN
-from deskline_local.mails import ANNA, BOB, english, russian
 from deskline_local.office import FIRST_QUEUE, FIRST_TEAM, OLEG, OLGA, SECOND_QUEUE, SECOND_TEAM, Office
 from deskline_local.site import Site
 
@@ -60,10 +59,12 @@ def places(site: Site) -> Iterator[Places]:
         body = {"name": f"queue {order}", "team_id": team, "order": order}
         office.admin.put(f"/v1/queues/{queue}", body | {"conditions": {"line_ids": [line]}})
     office.everybody_online()
-    office.olga.mail(ANNA, f"rights@{OWN_DOMAIN}", russian())
-    office.olga.mail(BOB, f"rights-second@{OWN_DOMAIN}", english())
-    own = _taken(office, office.olga, "rights", "Принтер не печатает")
-    anothers = _taken(office, office.oleg, "rights-second", "Cannot sign in")
+    for name, subject in (("rights", "Own"), ("rights-second", "Another's")):
+        # A sender of its own: others act on the same deployment, and count their mails.
+        sender, recipient = f"{name}@customer.example", f"{name}@{OWN_DOMAIN}"
+        office.olga.mail(sender, recipient, f"From: {sender}\r\nSubject: {subject}\r\n\r\nHelp.".encode())
+    own = _taken(office, office.olga, "rights", "Own")
+    anothers = _taken(office, office.oleg, "rights-second", "Another's")
 
     def projected() -> bool | None:
         lists = [office.admin.get("/v1/tickets", line_id=line)["items"] for line in (first, second)]

@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -31,6 +31,7 @@ class Customers:
 
     port: int
     persons: int
+    recipient: str = f"support@{OWN_DOMAIN}"
     accepted: dict[str, int] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -47,7 +48,7 @@ class Customers:
         message_id = f"<{number}@client{person % 10}.example>"
         lines = [
             f"From: Customer {person} <{address}>",
-            f"To: support@{OWN_DOMAIN}",
+            f"To: {self.recipient}",
             f"Subject: Problem {person} canary{person}.",
             f"Message-ID: {message_id}",
             "Content-Type: text/plain; charset=utf-8",
@@ -68,7 +69,7 @@ class Customers:
         try:
             with smtplib.SMTP("127.0.0.1", self.port, timeout=30) as door:
                 door.ehlo_or_helo_if_needed()
-                refused = [door.mail(address)[0], door.rcpt(f"support@{OWN_DOMAIN}")[0]]
+                refused = [door.mail(address)[0], door.rcpt(self.recipient)[0]]
                 if refused != [250, 250]:
                     assert all(code == 250 or 400 <= code < 500 for code in refused), refused
                     return False
@@ -91,6 +92,7 @@ class Operator:
 
     url: str
     token: str
+    actor: str | None = None
     given: list[Given] = field(default_factory=list)
     unknown: int = 0
     turn: int = 0
@@ -148,9 +150,9 @@ class Operator:
 
     def _command(self, ticket_id: str, what: str, body: Json, version: int | None = None) -> Given:
         key, match = str(uuid.uuid4()), None if version is None else f'"{version}"'
-        asked = Given(ticket_id, what, key, body, 0, {}, match)
+        asked = Given(ticket_id, what, key, body, 0, {}, match, actor=self.actor)
         status, answer = self.again(asked)
-        given = Given(ticket_id, what, key, body, status, answer, match)
+        given = replace(asked, status=status, answer=answer)
         self.given.append(given)
         return given
 

@@ -1,9 +1,14 @@
-"""I2: what was answered to a command is in the store, once, and nothing that was not."""
+"""I2: what was answered to a command is in the store, once, and nothing that was not.
 
-from collections import Counter
+A command is known by its id, which tickets derives from who gave it and its key: the events of a command name
+it as their cause. One that was refused has none.
+"""
+
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID, uuid5
 
 from tests.e2e.judging.records import Findings, Published, facts, first_occurrences
 
@@ -17,11 +22,12 @@ FACT_OF = {
     "stage": ("StageChanged", None),
     "priority": ("PriorityChanged", None),
 }
+COMMANDS = UUID("b3a1c7de-52a4-5f0e-8d39-3a4f60c1d7b2")
 
 
 @dataclass(frozen=True)
 class Given:
-    """A command with its definite answer."""
+    """A command with its definite answer; `actor` is who gave it."""
 
     ticket_id: str
     what: str
@@ -31,10 +37,17 @@ class Given:
     answer: Json
     match: str | None = None
     unknown_before: int = field(default=0, compare=False)
+    actor: str | None = None
+
+    @property
+    def id(self) -> str:
+        """What its events name as their cause."""
+        return str(uuid5(COMMANDS, f"command|{self.actor}|{self.key}"))
 
 
 def check_commands(findings: Findings, given: Iterable[Given], records: list[Published]) -> None:
     """Each command that was accepted left its fact under the version that it was told."""
+    given = list(given)
     done = [one for one in given if one.status < 300]
     streams = first_occurrences(records)
     for one in done:
@@ -52,3 +65,34 @@ def check_commands(findings: Findings, given: Iterable[Given], records: list[Pub
         name, _ = FACT_OF[what]
         found = len(facts(records, name))
         findings.check("I2 no other", found == counts[what], f"{found} {name} for {counts[what]} commands")
+    _check_caused(findings, [one for one in given if one.actor is not None], records)
+
+
+def _check_caused(findings: Findings, given: list[Given], records: list[Published]) -> None:
+    caused: dict[str, list[Published]] = defaultdict(list)
+    for events in first_occurrences(records).values():
+        for event in events:
+            caused[event.headers.get("ce_causationid", "")].append(event)
+    for one in given:
+        events = caused[one.id]
+        if one.status >= 300:
+            findings.check("I2 refused", not events, f"{one.what} {one.key} was refused: {len(events)} facts")
+            continue
+        named = [event for event in events if event.name == FACT_OF[one.what][0]]
+        findings.check("I2 once", len(named) <= 1, f"{one.what} {one.key} has {len(named)} facts")
+        at_home = all(event.stream == one.ticket_id for event in events)
+        findings.check("I2 once", at_home, f"{one.what} {one.key} has facts elsewhere")
+    commands = {one.id for one in given if one.status < 300}
+    people = {one.actor for one in given}
+    for event in facts(records, *(name for name, _ in FACT_OF.values())):
+        if _author(event) in people:
+            known = event.headers.get("ce_causationid") in commands
+            findings.check("I2 no other", known, f"{event.name} {event.id}: nobody asked for it")
+
+
+def _author(event: Published) -> str | None:
+    if "actor" in event.data:
+        author: str | None = event.data["actor"]["id"]
+        return author
+    operator: str = event.data["operator_id"]
+    return operator

@@ -1,14 +1,92 @@
-"""I7, I15, I16: one mail per (event, recipient, channel), none to machines, and none of what is old."""
+"""I7, I15, I16: one mail per (event, recipient, channel), none to machines, and none of what is old.
 
-from collections import Counter
+A mail may arrive again where its sender was killed between the provider's accept and the commit. So between
+two copies there lies a death of a sender, before which the mail was not committed; and a process has at most
+two mails a connection handed over and uncommitted, so that each death repeats no more than those.
+"""
+
+import email
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
 
 from tests.e2e.judging.records import Findings, Published, facts
 
-from deskline_local.mailbox import Letter
+CONNECTIONS = 8  # DESKLINE_NOTIFY_SMTP_CONNECTIONS where it is not set
+REPEATS_PER_DEATH = 2 * CONNECTIONS
+# A file is written before its sender hears of it, and a process is dead a moment after the signal.
+BLUR = timedelta(milliseconds=500)
+
+
+class Letter(Protocol):
+    """A mail that arrived; its Message-ID with brackets."""
+
+    @property
+    def message_id(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A copy of a mail and when it came, by the name of its file."""
+
+    message_id: str
+    at: datetime
+
+
+def arrivals(maildir: Path) -> list[Arrival]:
+    """What a Maildir holds, in the order of arrival."""
+    found: list[Arrival] = []
+    for file in sorted((maildir / "new").iterdir()):
+        at = datetime.fromtimestamp(int(file.name.split(".")[0]) / 1e9, UTC)
+        found.append(Arrival(str(email.message_from_bytes(file.read_bytes())["Message-ID"]).strip(), at))
+    return found
+
+
+def check_repeats(
+    findings: Findings, notify: list[Published], arrived: Iterable[Arrival], deaths: Sequence[datetime]
+) -> int:
+    """Each copy after the first has the death that excuses it, and no death excuses many; copies too many."""
+    committed = {f"<{e.data['message_id']}>": e.time for e in facts(notify, "NotificationSent")}
+    copies: dict[str, list[datetime]] = defaultdict(list)
+    for one in arrived:
+        copies[one.message_id].append(one.at)
+    excused: Counter[datetime] = Counter()
+    for mail, moments in copies.items():
+        for before, after in pairwise(sorted(moments)):
+            between = [
+                death
+                for death in deaths
+                if before - BLUR <= death <= after + BLUR and death <= committed.get(mail, death) + BLUR
+            ]
+            findings.check("I7 repeat", bool(between), f"{mail} came at {before} and again at {after}")
+            excused.update(between[-1:])
+    for death, count in excused.items():
+        few = count <= REPEATS_PER_DEATH
+        findings.check("I7 repeats", few, f"{count} mails came again after the death at {death}")
+    return sum(len(moments) - 1 for moments in copies.values())
+
+
+def check_quiet(
+    findings: Findings, notify: list[Published], new: Iterable[str], known: Collection[str]
+) -> None:
+    """I16: mails that came after a moment tell of nothing that was known at it; `known` are ids of events."""
+    sent = {f"<{e.data['message_id']}>": e.data["event_id"] for e in facts(notify, "NotificationSent")}
+    findings.check("I16 known", bool(known), "nothing was known")
+    for mail in new:
+        told = sent.get(mail)
+        findings.check("I16 quiet", told is not None and told not in known, f"{mail} tells of {told}")
 
 
 def check_notifications(
-    findings: Findings, notify: list[Published], tickets: list[Published], letters: list[Letter], repeats: int
+    findings: Findings,
+    notify: list[Published],
+    tickets: list[Published],
+    letters: Sequence[Letter],
+    repeats: int,
 ) -> None:
     """`repeats`: how many mails may have arrived twice, under one Message-ID, as their sender was killed."""
     sent = facts(notify, "NotificationSent")

@@ -9,7 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tests import witness
@@ -19,13 +19,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Published:
-    """One record of an events topic."""
+    """One record of an events topic; `put_at` is when it was given to the broker."""
 
     topic: str
     partition: int
     offset: int
     headers: dict[str, str]
     value: bytes
+    put_at: datetime | None = None
 
     @property
     def stream(self) -> str:
@@ -60,7 +61,14 @@ class Published:
 def published(bootstrap: str, topic: str) -> list[Published]:
     """The records of an events topic."""
     return [
-        Published(r.topic, r.partition, r.offset, {k: v.decode() for k, v in r.headers}, r.value or b"")
+        Published(
+            r.topic,
+            r.partition,
+            r.offset,
+            {k: v.decode() for k, v in r.headers},
+            r.value or b"",
+            datetime.fromtimestamp(r.timestamp / 1000, UTC),
+        )
         for r in asyncio.run(witness.read_topic(bootstrap, topic))
     ]
 

@@ -94,12 +94,21 @@ class Office:
         self.set_policy(vip, 3)
         self.everybody_online()
 
-    def set_team(self, people: list[Person]) -> None:
-        """One team with one queue for every ticket."""
-        self.admin.put(f"/v1/teams/{FIRST_TEAM}", {"name": "all", "lead_ids": [LENA.id]})
+    def set_team(
+        self,
+        people: list[Person],
+        team: str = FIRST_TEAM,
+        queue: str = FIRST_QUEUE,
+        conditions: dict[str, Any] | None = None,
+    ) -> None:
+        """One team with one queue, for every ticket or for those of these conditions."""
+        self.admin.put(f"/v1/teams/{team}", {"name": "all", "lead_ids": [LENA.id]})
         for person in (*people, LENA):
             self.admin.put(f"/v1/operators/{person.id}", _operator(person))
-        self.admin.put(f"/v1/queues/{FIRST_QUEUE}", _queue("all", FIRST_TEAM, 1) | {"conditions": {}})
+        order = 1 if conditions is None else 0
+        self.admin.put(
+            f"/v1/queues/{queue}", _queue("all", team, 1) | {"order": order, "conditions": conditions or {}}
+        )
 
     def set_policy(self, line: str, seconds: int, actions: tuple[str, ...] = ("escalate",)) -> None:
         """So many seconds to the first answer on a line; unanswered, these actions follow."""

@@ -119,4 +119,4 @@ class ExternalSite:
 
 def _letter(item: dict[str, Any], recipient: str) -> Letter:
     mail: Any = message_from_bytes(base64.b64decode(item["content"]), policy=SMTP)
-    return Letter(str(mail["Return-Path"] or "").strip("<>"), recipient, mail)
+    return Letter(str(item["sender"]), recipient, mail)

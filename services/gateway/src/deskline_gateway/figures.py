@@ -18,6 +18,11 @@ REQUESTS: Final = Counter(
     ["route", "outcome"],
     registry=REGISTRY,
 )
+SHED: Final = Counter(
+    "deskline_gateway_shed_total",
+    "Requests refused with 503 as so many were under way already.",
+    registry=REGISTRY,
+)
 LIVE_UP: Final = Gauge(
     "deskline_gateway_live_up",
     "1 while live views hear of events; streams stay open without, and readiness does not depend on it.",

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 from collections import Counter
 from typing import Any
 from uuid import uuid4
@@ -34,6 +35,24 @@ def test_each_intent_is_delivered_once_over_few_connections(
     until(lambda: desk.rows("SELECT count(*) FROM events") == [(60,)], "all events")
     assert at_most_once(post)
     assert post.connections == 4
+
+
+def test_while_commits_wait_no_connection_is_more_than_two_mails_ahead(
+    new_desk: Any, post: Any, senders: Any, until: Any
+) -> None:
+    desk = new_desk()
+    for number in range(30):
+        desk.ticket(desk.customer(f"w{number}@client.example"))
+    with desk.database.transaction() as connection:
+        desk.log.lock(connection)
+        senders.start(desk, post, connections=3)
+        until(lambda: len(post.accepted) == 6, "two mails a connection")
+        ended = time.monotonic() + 1.5
+        while time.monotonic() < ended:
+            assert len(post.taken) == 6
+            time.sleep(0.05)
+    until(lambda: desk.rows("SELECT count(*) FROM events") == [(30,)], "all events")
+    assert at_most_once(post)
 
 
 def test_a_temporary_refusal_is_tried_again_and_a_permanent_one_is_a_failure(

@@ -1,6 +1,7 @@
 """Facts become intents, and intents mails: to whom, once, in order, and to no machine."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -178,6 +179,21 @@ def test_forms_used_to_spam_third_parties_say_nothing_and_at_most_once_an_hour(
     desk.as_owner("UPDATE unverified_answers SET answered_at = answered_at - interval '61 minutes'")
     later = desk.ticket(desk.customer("victim@elsewhere.example"), verified=False)
     until(lambda: desk.states(later)[0][1] == "sent", "an hour later")
+
+
+def test_facts_of_one_moment_are_told_in_the_order_of_their_stream(desk: Any, facts: Any) -> None:
+    team, lead = uuid4(), desk.operator("lead-of-moments@brand.example")
+    desk.take(desk.envelope("routing", team, facts.team(team, lead)))
+    tickets = [desk.ticket(desk.customer(f"moment{number}@client.example")) for number in range(8)]
+    at = datetime.now(UTC)
+    for ticket_id in tickets:
+        steps = (facts.warned("team_lead"), facts.breached("team_lead"))
+        told = [desk.envelope("sla", ticket_id, step) for step in steps]
+        # Late after an outage, both are committed at once; whose team it is comes later.
+        desk.take(*((replace(envelope, time=at), fact) for envelope, fact in told))
+        desk.tell(ticket_id, facts.routed(team))
+    for ticket_id in tickets:
+        assert [kind for kind, _, _ in desk.states(ticket_id)] == ["acknowledgement", "warning", "breach"]
 
 
 def test_a_repeated_event_tells_nobody_twice(desk: Any, facts: Any) -> None:

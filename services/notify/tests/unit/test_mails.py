@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import gc
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -89,6 +90,29 @@ def test_every_line_is_ascii_and_short_and_ends_with_cr_lf() -> None:
     assert max(len(line) for line in lines) <= 120
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("plain and short", "7bit"), ("x" * 100, "quoted-printable"), ("слово " * 20, "base64")],
+)
+def test_a_text_is_encoded_only_where_it_must_be_and_as_short_as_can_be(text: str, encoding: str) -> None:
+    read = parsed(compose(replace(PLAIN, text=text), NOW)).get_body(("plain",))
+    assert read is not None
+    assert read["Content-Transfer-Encoding"] == encoding
+    assert read.get_content().replace("\r\n", "\n") == text + "\n"
+
+
+def test_a_written_mail_leaves_nothing_to_the_cyclic_collector() -> None:
+    compose(PLAIN, NOW)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            compose(PLAIN, NOW)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 def test_long_ids_are_never_encoded_as_words() -> None:
     ids = tuple(f"{'x' * 90}.{number}@client.example" for number in range(10))
     content = compose(replace(PLAIN, thread=Thread(ids[-1], ids)), NOW)
@@ -106,6 +130,9 @@ def test_header_injection_is_impossible_by_any_text(subject: str, name: str, tex
     assert [(one.addr_spec) for one in message["Reply-To"].addresses] == ["help+t0ken@brand.example"]
     assert [(one.addr_spec) for one in message["To"].addresses] == ["ivan@client.example"]
     assert len(list(message.iter_parts())) == 2
+    read = message.get_body(("plain",))
+    assert read is not None
+    assert read.get_content().replace("\r\n", "\n") == body_text(text).strip("\n") + "\n"
 
 
 @pytest.mark.parametrize(

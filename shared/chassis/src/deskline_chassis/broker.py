@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from deskline_chassis.metrics import TOPICS_MISSING
 from deskline_chassis.settings import KafkaSettings
 from deskline_events.topics import Topic
 
@@ -89,6 +90,9 @@ async def ensure_topics(broker: Broker, topics: tuple[Topic, ...], name: str) ->
         await admin.start()
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if broker.topic(topic) not in existing]
+        if not broker.manage_topics:
+            for topic in topics:
+                TOPICS_MISSING.labels(broker.topic(topic)).set(topic in missing)
         if not missing:
             return
         names = ", ".join(broker.topic(topic) for topic in missing)

@@ -9,6 +9,10 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 # Several processes may create databases on one server: CREATE DATABASE copies a template nobody else may use.
 CREATION_LOCK: Final = 0x6465736B
+_RESERVED: Final = (
+    "^(pg_(try_)?advisory_(xact_)?lock(_shared)?"
+    "|lo_(creat|create|from_bytea|put|unlink|truncate|truncate64)|lowrite)$"
+)
 
 
 class IncompleteUrlError(ValueError):
@@ -27,7 +31,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDatabase:
-    """What is to exist: the database, its owner, and the guests who may connect (runtime, read-only)."""
+    """What is to exist: the database, its owner, and the guests who may connect: first the runtime role."""
 
     name: str
     owner: Login
@@ -72,6 +76,8 @@ def create_database(admin_url: str, wanted: ServiceDatabase) -> bool:
         inside.execute(SQL("ALTER SCHEMA public OWNER TO {}").format(Identifier(wanted.owner.role)))
         inside.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
         inside.execute(_for_guests("GRANT USAGE ON SCHEMA {} TO {}", Identifier("public"), wanted))
+        for statement in _reserved_functions(inside, wanted):
+            inside.execute(statement)
     return is_new
 
 
@@ -80,6 +86,26 @@ def _creation(wanted: ServiceDatabase) -> Composed:
         "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin"
         " BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'"
     ).format(Identifier(wanted.name), Identifier(wanted.owner.role))
+
+
+def _reserved_functions(
+    inside: psycopg.Connection[tuple[object, ...]], wanted: ServiceDatabase
+) -> list[Composed]:
+    # By default everybody may take an advisory lock, and so stop the log's writers; and write large objects.
+    found = inside.execute(
+        "SELECT oid::regprocedure::text, proname ~ 'advisory' FROM pg_proc"
+        " WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ %s",
+        [_RESERVED],
+    ).fetchall()
+    users = SQL(", ").join(Identifier(role) for role in (wanted.owner.role, wanted.guests[0].role))
+    statements = []
+    for signature, is_lock in found:
+        # A signature as the server itself writes it.
+        function = SQL(str(signature))
+        statements.append(SQL("REVOKE EXECUTE ON FUNCTION pg_catalog.{} FROM PUBLIC").format(function))
+        if is_lock:
+            statements.append(SQL("GRANT EXECUTE ON FUNCTION pg_catalog.{} TO {}").format(function, users))
+    return statements
 
 
 def _for_guests(statement: LiteralString, thing: Identifier, wanted: ServiceDatabase) -> Composed:

@@ -122,6 +122,12 @@ WATERMARK_STALLED: Final = Gauge(
     ["owner"],
     registry=REGISTRY,
 )
+TOPICS_MISSING: Final = Gauge(
+    "deskline_topics_missing",
+    "1 while a topic is missing that this deployment's operator has to create.",
+    ["topic"],
+    registry=REGISTRY,
+)
 LOOP_RED: Final = Gauge(
     "deskline_loop_red",
     "1 when a loop lacks a dependency or made no progress for 15 s.",

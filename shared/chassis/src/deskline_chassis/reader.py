@@ -62,6 +62,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._rebuilt = 0
         self._reread = float("-inf")
         self._alarmed = False
+        self._told: set[Place] = set()
 
     async def run(self, beat: Beat, stop: asyncio.Event) -> None:
         """Read until stopped. Raises FatalLoopError when another process has our partitions."""
@@ -255,6 +256,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         mine = {
             place: at for place, at in standings.items() if TopicPartition(*place) in consumer.assignment()
         }
+        self._tell_only(set(mine))
         for place, standing in mine.items():
             metrics.READER_LAG.labels(self.spec.name, place[0], str(place[1])).set(max(standing.lag, 0))
             if standing.lag < 0:
@@ -294,6 +296,12 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             (tp.topic, tp.partition): Standing(rows.get((tp.topic, tp.partition), 0), end)
             for tp, end in ends.items()
         }
+
+    def _tell_only(self, mine: set[Place]) -> None:
+        # Another member tells how the others stand; our last figure would stay for ever.
+        for topic, partition in self._told - mine:
+            metrics.READER_LAG.remove(self.spec.name, topic, str(partition))
+        self._told = mine
 
     def _alarm(self, streams: int) -> None:
         alarming = streams > ALARMING

@@ -91,6 +91,10 @@ def test_an_empty_server_gets_database_roles_schema_and_topics(site: Site, stack
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         readonly.execute("SELECT FROM events")
+    with psycopg.connect(site.urls["READONLY"], autocommit=True) as readonly:
+        for reserved in ("pg_advisory_lock(1)", "pg_try_advisory_xact_lock(1, 2)", "lo_create(0)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                readonly.execute(f"SELECT {reserved}")  # it could stop the log's writers
     wanted = {f"{site.prefix}{topic.name}" for topic in all_topics() if topic.owner == "intake"}
     assert asyncio.run(topics(stack.bootstrap, site.prefix)) == wanted
 

@@ -41,7 +41,7 @@ def columns_of(row: type[Any]) -> dict[str, str]:
 def from_arrays(columns: dict[str, str]) -> str:
     """`SELECT … FROM unnest(…) AS new (…)`; what is no scalar travels as text."""
     shown = ", ".join(f"{name}::{kind}" if _is_text(kind) else name for name, kind in columns.items())
-    arrays = ", ".join(f"%s::{'text' if _is_text(kind) else kind}[]" for kind in columns.values())
+    arrays = ", ".join(f"%b::{'text' if _is_text(kind) else kind}[]" for kind in columns.values())
     return f"SELECT {shown} FROM unnest({arrays}) AS new ({', '.join(columns)})"
 
 

@@ -42,6 +42,7 @@ _VERSION_REFUSALS: Final = {
     428: "If-Match is missing",
 }
 _WAIT: Final = frozenset({429, 503, 504})
+_OF_TOKENS: Final = frozenset({401, 403})
 
 
 def describe(rule: Rule) -> dict[str, Any]:
@@ -73,13 +74,12 @@ def describe(rule: Rule) -> dict[str, Any]:
 
 
 def _refusals(rule: Rule, shape: Shape) -> dict[int, str]:
-    found = _REFUSALS | (_BODY_REFUSALS if rule.has_body else {})
+    # Who needs no token is not refused for one; the owner may still refuse, and its shape says so.
+    found = {status: why for status, why in _REFUSALS.items() if not (rule.public and status in _OF_TOKENS)}
+    found |= _BODY_REFUSALS if rule.has_body else {}
     found |= _UNKNOWN_OUTCOME[rule.keyed] if rule.changes else {}
     found |= _VERSION_REFUSALS if rule.version is not None else {}
-    found |= dict(shape.refusals)
-    if rule.public:
-        del found[401], found[403]
-    return found
+    return found | dict(shape.refusals)
 
 
 def _for_whom(rule: Rule) -> str:

@@ -17,7 +17,7 @@ from deskline_gateway.api.asking import Asking, is_success, passed_on
 from deskline_gateway.api.live_views import LiveViews
 from deskline_gateway.domain.headers import OF_FORMS, HeaderRefusedError, inward, is_query
 from deskline_gateway.domain.rules import ParameterRefusedError, Rule
-from deskline_gateway.figures import REQUESTS
+from deskline_gateway.figures import REQUESTS, SHED
 from deskline_gateway.ports import OwnerAwayError
 
 log = structlog.get_logger(__name__)
@@ -83,6 +83,7 @@ class Door:
     @contextmanager
     def _place(self) -> Iterator[None]:
         if self._inside >= self.in_flight:
+            SHED.inc()
             raise problems.overloaded()
         self._inside += 1
         try:

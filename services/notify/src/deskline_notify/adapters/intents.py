@@ -145,8 +145,8 @@ def take_questions(connection: Conn, ticket_ids: Collection[UUID] | None, limit:
     Any of them when there are more: those that can't be answered must not stand before the others.
     """
     rows = connection.execute(
-        "SELECT event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation_id, traceparent"
-        " FROM questions WHERE %(all)s OR ticket_id = ANY(%(ids)s)"
+        "SELECT event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation_id, traceparent,"
+        " place FROM questions WHERE %(all)s OR ticket_id = ANY(%(ids)s)"
         " ORDER BY random() LIMIT %(limit)s FOR UPDATE SKIP LOCKED",
         {"all": ticket_ids is None, "ids": list(ticket_ids or ()), "limit": limit},
     ).fetchall()
@@ -155,8 +155,10 @@ def take_questions(connection: Conn, ticket_ids: Collection[UUID] | None, limit:
             Question(event_id, ticket_id, kind, role, fact_at, asked_at, details),
             Cause(correlation, event_id, trace),
         )
-        for event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation, trace in sorted(
-            rows, key=lambda row: (row[4], row[0], row[1])
+        for event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation, trace, _ in sorted(
+            # Of facts of one moment, their place has the order in which their stream told them.
+            rows,
+            key=lambda row: (row[4], row[9]),
         )
     ]
 

@@ -1,6 +1,7 @@
 """Errands of one process: a queue for its connections, what became of each, the provider's absence."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +20,9 @@ from deskline_notify.ports import Connection, InterruptedSendingError, ProviderA
 log = structlog.get_logger(__name__)
 
 AWAY_SECONDS: Final = (0.5, 10.0)
+UNCOMMITTED_PER_CONNECTION: Final = 2
+"""Mails that may be handed over and not committed yet: so many, at most, are sent anew after a kill."""
+
 RECENT_SECONDS: Final = 2.0
 SPARED_SECONDS: Final = 1.0
 
@@ -59,6 +63,8 @@ class Round:
         self._waker = waker
         self._queue: asyncio.Queue[_Turn | None] = asyncio.Queue()
         self._held: dict[int, _Turn] = {}
+        self._begun: Counter[int] = Counter()
+        self._room = asyncio.Semaphore(0)
         self._verdicts: list[Verdict] = []
         self._something = asyncio.Event()
         self._closed = False
@@ -105,6 +111,11 @@ class Round:
         """These are nobody's errand any more."""
         for verdict in verdicts:
             self._held.pop(verdict.place, None)
+            if self._begun[verdict.place]:
+                self._begun[verdict.place] -= 1
+                self._room.release()
+            if not self._begun[verdict.place]:
+                del self._begun[verdict.place]
 
     def tell(self, *verdicts: Verdict) -> None:
         """What became of some."""
@@ -137,8 +148,12 @@ class Round:
     async def work(self, connection: Connection) -> None:
         """Send one mail after another over a connection."""
         self._workers += 1
+        for _ in range(UNCOMMITTED_PER_CONNECTION):
+            self._room.release()
         loop = asyncio.get_running_loop()
-        while (turn := await self._queue.get()) is not None:
+        # Where commits take long, nothing more is handed over: a kill would repeat it all.
+        while await self._room.acquire() and (turn := await self._queue.get()) is not None:
+            self._begun[turn.errand.claimed.place] += 1
             if self._queue.qsize() < self._workers:
                 self._waker.ring()
             if loop.time() > turn.begin_before or (self.away is not None and loop.time() < self._away_until):

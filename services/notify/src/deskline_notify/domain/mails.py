@@ -1,24 +1,26 @@
-"""The mail as bytes: headers that nobody can inject into, a text, and an HTML part made of it."""
+"""The mail as bytes: headers that nobody can inject into, a text, and an HTML part made of it.
 
+Not left to `email.message.EmailMessage`: its policy makes a class for each header of each mail, 17 a mail
+here, which only the cyclic collector takes away (measured: 40 kB a mail until it runs).
+"""
+
+import base64
+import binascii
 import html
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Final, Literal
 from uuid import UUID
 
 from deskline_events.facts import Language
 from deskline_notify.domain.cleaning import body_text, usable_message_id
-from deskline_notify.domain.header_words import mailbox_value, text_value
+from deskline_notify.domain.header_words import LINE, mailbox_value, text_value
 from deskline_notify.domain.threads import Thread
 
 AutoSubmitted = Literal["auto-replied", "auto-generated"]
 
-# 7-bit bodies pass every provider, whatever extensions it has.
-_POLICY: Final = SMTP.clone(cte_type="7bit")
 MOST_SUBJECT: Final = 250
 _UNSAFE: Final = re.compile(r"\r(?!\n )|(?<!\r)\n|\n (?=\r|\Z)|[^\r\n -~]")
 _LAYOUT: Final = (
@@ -47,14 +49,29 @@ class Mail:
 
 def compose(mail: Mail, now: datetime) -> bytes:
     """The mail in RFC 5322's form, lines ended by CR LF; the same for the same values."""
-    message = EmailMessage(policy=_POLICY)
     text = body_text(mail.text).strip("\n") + "\n"
     page = page_of(text, mail.language) if mail.html is None else body_text(mail.html)
-    message.set_content(text)
-    message.add_alternative(page, subtype="html")
     # A random boundary would make a repeated mail another one.
-    message.set_boundary(f"=_{mail.notification_id.hex}")
-    return _headers(mail, now) + message.as_bytes()
+    boundary = f"=_{mail.notification_id.hex}"
+    parts = [_part(subtype, content) for subtype, content in (("plain", text), ("html", page))]
+    body = b"".join(b"--%b\r\n%b\r\n" % (boundary.encode(), part) for part in parts)
+    return b"%b\r\n%b--%b--\r\n" % (_headers(mail, now, boundary), body, boundary.encode())
+
+
+def _part(subtype: str, text: str) -> bytes:
+    """One form of the body in ASCII, which passes every provider, whatever extensions it has."""
+    content = text.replace("\n", "\r\n").encode()
+    if text.isascii() and all(len(line) <= LINE for line in text.split("\n")):
+        encoding, encoded = "7bit", content
+    else:
+        # Each is the shorter one for some languages.
+        encoding, encoded = min(
+            ("base64", base64.encodebytes(content).replace(b"\n", b"\r\n")),
+            ("quoted-printable", binascii.b2a_qp(content, istext=True)),
+            key=lambda one: len(one[1]),
+        )
+    head = f'Content-Type: text/{subtype}; charset="utf-8"\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n'
+    return head.encode() + encoded
 
 
 def page_of(text: str, language: Language) -> str:
@@ -64,7 +81,7 @@ def page_of(text: str, language: Language) -> str:
     return _LAYOUT.format(language=language, body=body)
 
 
-def _headers(mail: Mail, now: datetime) -> bytes:
+def _headers(mail: Mail, now: datetime, boundary: str) -> bytes:
     headers = [("Message-ID", _bracketed(mail.message_id))]
     if mail.thread.in_reply_to is not None:
         headers.append(("In-Reply-To", _bracketed(mail.thread.in_reply_to)))
@@ -76,6 +93,10 @@ def _headers(mail: Mail, now: datetime) -> bytes:
     headers += [("Subject", text_value(mail.subject, MOST_SUBJECT)), ("Date", format_datetime(now))]
     if mail.automatic is not None:
         headers += [("Auto-Submitted", mail.automatic), ("X-Auto-Response-Suppress", "All")]
+    headers += [
+        ("MIME-Version", "1.0"),
+        ("Content-Type", f'multipart/alternative;\r\n boundary="{boundary}"'),
+    ]
     for name, value in headers:
         # Whatever the parts made of what they were given: a line break that is no folding ends here.
         if _UNSAFE.search(value):

@@ -1,0 +1,206 @@
+"""I9: what can't be read is parked with its cause, soon, and it alone; all other streams go on.
+
+"Within 10 s" is judged from the moment at which a record was on its topic. A reader that was killed shortly
+before, or before it came to the record, has the 30 s in which everything is to work again after a fault.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+from aiokafka import AIOKafkaProducer
+from tests.e2e.judging.records import Findings, Published
+
+PARKED_WITHIN = timedelta(seconds=10)
+HEALED_WITHIN = timedelta(seconds=30)
+UNREADABLE = b"\xff not an event"
+NO_ENVELOPE = "UnreadableError: ce_specversion is not 1.0"
+BROKEN = "UnreadableError: ValidationError: "
+FOLLOWS = "follows a parked record"
+
+
+@dataclass(frozen=True)
+class Poison:
+    """A record that nobody can read, where it lies and since when; `cause` is how its cause begins."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+    value: bytes
+    cause: str
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
+
+
+@dataclass(frozen=True)
+class Parked:
+    """What a reader has parked."""
+
+    topic: str
+    partition: int
+    offset: int
+    since: datetime
+    value: bytes
+    cause: str
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
+
+
+def plant(bootstrap: str, topic: str, *, broken: str | None = None) -> list[Poison]:
+    """Put what is no event at all on every partition of a topic; with `broken`, a type of the topic's owner,
+    also a stream whose first event of that type has no data, and whose second one is like it.
+    """
+
+    async def send() -> list[Poison]:
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+        await producer.start()
+        try:
+            numbers = sorted(await producer.partitions_for(topic))
+            planted = [
+                await _put(producer, topic, number, _Draft(b"nobody", UNREADABLE, NO_ENVELOPE))
+                for number in numbers
+            ]
+            if broken is not None:
+                stream = str(uuid4())
+                for sequence, cause in ((1, BROKEN), (2, FOLLOWS)):
+                    headers = _headers(topic, broken, stream, sequence)
+                    draft = _Draft(stream.encode(), b"{}", cause, headers)
+                    planted.append(await _put(producer, topic, 0, draft))
+        finally:
+            await producer.stop()
+        return planted
+
+    return asyncio.run(send())
+
+
+@dataclass(frozen=True)
+class _Draft:
+    key: bytes
+    value: bytes
+    cause: str
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+async def _put(producer: AIOKafkaProducer, topic: str, partition: int, draft: _Draft) -> Poison:
+    kept = await producer.send_and_wait(
+        topic, draft.value, key=draft.key, partition=partition, headers=list(draft.headers)
+    )
+    at = datetime.fromtimestamp(kept.timestamp / 1000, UTC)
+    return Poison(topic, partition, kept.offset, at, draft.value, draft.cause)
+
+
+def _headers(topic: str, kind: str, stream: str, sequence: int) -> list[tuple[str, bytes]]:
+    told = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid4()),
+        "ce_source": f"/deskline/{topic.split('.')[1]}",
+        "ce_type": kind,
+        "ce_time": datetime.now(UTC).isoformat(),
+        "ce_subject": stream,
+        "ce_sequence": str(sequence),
+        "ce_correlationid": str(uuid4()),
+        "deskline-epoch": "1",
+        "deskline-generation": "1",
+        "content-type": "application/json",
+    }
+    return [(name, value.encode()) for name, value in told.items()]
+
+
+def without(records: Iterable[Published], planted: Iterable[Poison]) -> list[Published]:
+    """The owner's own records."""
+    places = {one.place for one in planted}
+    return [one for one in records if (one.topic, one.partition, one.offset) not in places]
+
+
+def parked_by(url: str) -> list[Parked]:
+    """What the reader of a database has parked."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT topic, partition, record_offset, since, value, cause FROM parked_records"
+        ).fetchall()
+    return [
+        Parked(topic, partition, offset, since, bytes(value or b""), cause)
+        for topic, partition, offset, since, value, cause in rows
+    ]
+
+
+def check_parked(
+    findings: Findings,
+    reader: str,
+    planted: Sequence[Poison],
+    parked: Sequence[Parked],
+    deaths: Sequence[datetime],
+) -> list[float]:
+    """Each was parked as it was, with its cause, in time, and nothing else was; seconds that it took."""
+    found = {one.place: one for one in parked}
+    findings.check("I9 once", len(found) == len(parked), f"{reader} parked a record twice")
+    findings.check(
+        "I9 it alone", found.keys() <= {one.place for one in planted}, f"{reader} parked {sorted(found)}"
+    )
+    took: list[float] = []
+    for one in planted:
+        kept = found.get(one.place)
+        findings.check("I9 parked", kept is not None, f"{reader} did not park {one.place}")
+        if kept is None:
+            continue
+        findings.check("I9 cause", kept.cause.startswith(one.cause), f"{reader} {one.place}: {kept.cause}")
+        findings.check("I9 kept", kept.value == one.value, f"{reader} {one.place} was changed")
+        since, within = allowance(one.at, kept.since, deaths)
+        promise = "I9 in 10 s" if within == PARKED_WITHIN else "I9 in 30 s"
+        after = kept.since - since
+        findings.check(promise, after <= within, f"{reader} {one.place} after {after}")
+        took.append((kept.since - one.at).total_seconds())
+    return took
+
+
+def check_flow(
+    findings: Findings,
+    reader: str,
+    planted: Sequence[Poison],
+    *,
+    read: Iterable[Published],
+    made: Iterable[Published],
+    deaths: Sequence[datetime],
+) -> int:
+    """Records behind the poison had their effect in the same time; how many were looked at.
+
+    `read` are records of the poisoned topic, `made` what the reader announced because of them.
+    """
+    effects: dict[str, datetime] = {}
+    for event in made:
+        cause = event.headers.get("ce_causationid", "")
+        effects[cause] = min(event.time, effects.get(cause, event.time))
+    first: dict[tuple[str, int], int] = {}
+    for one in planted:
+        place = one.topic, one.partition
+        first[place] = min(one.offset, first.get(place, one.offset))
+    looked = 0
+    for event in read:
+        behind = event.offset > first.get((event.topic, event.partition), event.offset)
+        if not behind or event.id not in effects:
+            continue
+        since, within = allowance(event.put_at or event.time, effects[event.id], deaths)
+        after = effects[event.id] - since
+        findings.check("I9 flow", after <= within, f"{reader} {event.id} after {after}")
+        looked += 1
+    return looked
+
+
+def allowance(at: datetime, until: datetime, deaths: Iterable[datetime]) -> tuple[datetime, timedelta]:
+    """From when on how long it may take: 10 s, or 30 s since the reader's last death."""
+    recent = [death for death in deaths if at - HEALED_WITHIN <= death <= until]
+    return (max(at, *recent), HEALED_WITHIN) if recent else (at, PARKED_WITHIN)
+
+
+def causes(parked: Mapping[str, Sequence[Parked]]) -> list[str]:
+    """What was told as causes, to look at."""
+    return sorted({json.dumps(one.cause)[1:-1] for found in parked.values() for one in found})
