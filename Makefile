@@ -41,7 +41,8 @@ check: $(VENV)/.installed ## format, lint, types, imports, generated files curre
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/contract/test_contracts.py tests/contract/test_openapi.py services/tickets/tests/unit/test_golden_pairs.py
+	$(BIN)/pytest -q -m "not extra" tests/contract/test_contracts.py tests/contract/test_openapi.py tests/contract/test_asyncapi.py \
+		tests/contract/test_guides_subscriber.py services/tickets/tests/unit/test_golden_pairs.py
 
 # Those that take longest come first, so that none is left over at the end.
 PARTS := services/intake services/analytics services/gateway services shared deploy
@@ -87,9 +88,12 @@ up: $(VENV)/.installed ## the same system in the background, in a folder that la
 down: $(VENV)/.installed ## stop what `make up` started
 	$(BIN)/deskline-local down
 
-docs: $(VENV)/.installed ## write the generated files: schemas, samples, OpenAPI
+docs: $(VENV)/.installed ## write the generated files: schemas, samples, AsyncAPI, OpenAPI, topics, tables, guides
 	$(BIN)/python -m tests.contract.contracts
+	$(BIN)/python -m tests.contract.asyncapi
 	$(BIN)/python -m deskline_gateway.openapi
+	$(BIN)/python -m tests.contract.kafka_resources
+	$(BIN)/python -m tests.contract.tables_page
 
 bench: $(VENV)/.installed ## measure, and write docs/benchmarks.md (RUNS=3)
 	$(BIN)/python bench/backbone.py

@@ -13,29 +13,35 @@ Tier = Annotated[str, Field(max_length=40)]
 class Circumstances(Value):
     """A ticket as conditions see it; a decision carries them whole, so that it can be explained."""
 
-    line_id: UUID
-    channel: Channel
-    language: Language
+    line_id: Annotated[UUID, Field(description="line by which it came")]
+    channel: Annotated[Channel, Field(description="channel of that line")]
+    language: Annotated[Language, Field(description="language of the customer")]
     level: Level
-    priority: Priority
-    tier: Tier | None = None
-    company_id: UUID | None = None
-    new_contact: bool = False
-    verified: bool = True
+    priority: Annotated[Priority, Field(description="priority at that moment")]
+    tier: Annotated[Tier | None, Field(description="service tier of the company; null: none")] = None
+    company_id: Annotated[UUID | None, Field(description="company of the contact; null: none is known")] = (
+        None
+    )
+    new_contact: Annotated[bool, Field(description="opened by the contact's first message")] = False
+    verified: Annotated[bool, Field(description="the channel vouches for the contact's address")] = True
 
 
 class Conditions(Value):
     """What must hold of a ticket, all of it; an empty list or null asks for nothing."""
 
-    line_ids: tuple[UUID, ...] = ()
-    channels: tuple[Channel, ...] = ()
-    languages: tuple[Language, ...] = ()
-    levels: tuple[Level, ...] = ()
-    priorities: tuple[Priority, ...] = ()
-    tiers: tuple[Tier, ...] = ()
-    company_ids: tuple[UUID, ...] = ()
-    new_contact: bool | None = None
-    verified: bool | None = None
+    line_ids: Annotated[tuple[UUID, ...], Field(description="came by one of these lines")] = ()
+    channels: Annotated[tuple[Channel, ...], Field(description="came by one of these channels")] = ()
+    languages: Annotated[tuple[Language, ...], Field(description="the customer's is one of these")] = ()
+    levels: Annotated[tuple[Level, ...], Field(description="is at one of these support levels")] = ()
+    priorities: Annotated[tuple[Priority, ...], Field(description="has one of these priorities")] = ()
+    tiers: Annotated[tuple[Tier, ...], Field(description="the company has one of these tiers")] = ()
+    company_ids: Annotated[tuple[UUID, ...], Field(description="is of one of these companies")] = ()
+    new_contact: Annotated[
+        bool | None, Field(description="opened by a contact's first message, or not; null: either")
+    ] = None
+    verified: Annotated[
+        bool | None, Field(description="the contact's address is vouched for, or not; null: either")
+    ] = None
 
     def unmet_by(self, found: Circumstances) -> tuple[str, ...]:
         """The names of the conditions that do not hold, in their order; none: it matches."""

@@ -15,6 +15,11 @@ class PersonKeys(Value):
     A wrapped key is base64 of RFC 3394 AES key wrap under the deployment's key-encryption key.
     """
 
-    subject: UUID
-    keys: Annotated[dict[int, str], Field(description="version → wrapped key", default_factory=dict)]
-    erased_at: datetime | None = None
+    subject: Annotated[UUID, Field(description="the person; also the record's key")]
+    keys: Annotated[
+        dict[int, str],
+        Field(description="version → wrapped key in base64; empty once erased", default_factory=dict),
+    ]
+    erased_at: Annotated[
+        datetime | None, Field(description="when the key was destroyed, for ever; absent or null: not erased")
+    ] = None

@@ -10,11 +10,17 @@ from deskline_events.facts import Code, Fact, Value
 NotificationKind = Literal["acknowledgement", "reply", "offer", "assignment", "warning", "breach", "apology"]
 
 
+NotificationId = Annotated[UUID, Field(description="one per (event, recipient, channel)")]
+AboutEvent = Annotated[UUID, Field(description="`ce_id` of the event that it tells of")]
+Kind = Annotated[NotificationKind, Field(description="what it tells")]
+By = Annotated[Literal["email"], Field(description="channel by which it is told")]
+
+
 class Recipient(Value):
     """Whom it was for."""
 
-    kind: Literal["contact", "operator"]
-    id: UUID
+    kind: Annotated[Literal["contact", "operator"], Field(description="a customer or one of the staff")]
+    id: Annotated[UUID, Field(description="id of the contact or the operator")]
 
 
 class NotificationSent(Fact):
@@ -22,12 +28,14 @@ class NotificationSent(Fact):
 
     TYPE: ClassVar[str] = "deskline.notify.NotificationSent.v1"
 
-    notification_id: Annotated[UUID, Field(description="one per (event, recipient, channel)")]
-    event_id: Annotated[UUID, Field(description="`ce_id` of the event that it tells of")]
-    kind: NotificationKind
-    channel: Literal["email"]
-    recipient: Recipient
-    reply_id: Annotated[UUID | None, Field(description="of the operator's reply that it carries")] = None
+    notification_id: NotificationId
+    event_id: AboutEvent
+    kind: Kind
+    channel: By
+    recipient: Annotated[Recipient, Field(description="whom it is for")]
+    reply_id: Annotated[
+        UUID | None, Field(description="the operator's reply that it carries; null: it carries none")
+    ] = None
     message_id: Annotated[str, Field(max_length=200, description="our Message-ID, without its brackets")]
 
 
@@ -36,10 +44,12 @@ class NotificationFailed(Fact):
 
     TYPE: ClassVar[str] = "deskline.notify.NotificationFailed.v1"
 
-    notification_id: UUID
-    event_id: UUID
-    kind: NotificationKind
-    channel: Literal["email"]
-    recipient: Recipient
-    reply_id: UUID | None = None
+    notification_id: NotificationId
+    event_id: AboutEvent
+    kind: Kind
+    channel: By
+    recipient: Annotated[Recipient, Field(description="whom it was for")]
+    reply_id: Annotated[
+        UUID | None, Field(description="the operator's reply that it carried; null: it carried none")
+    ] = None
     reason: Annotated[Code, Field(description="e.g. smtp_550, no_address, person_erased, gave_up")]

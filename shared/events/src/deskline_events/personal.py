@@ -10,6 +10,9 @@ from pydantic_core import CoreSchema
 ERASED: Final = "erased"
 """What a personal field reads as once its person was erased."""
 
+MARK: Final = "x-deskline-personal"
+"""In a JSON Schema: a personal field, with the name of the event's field that holds its person."""
+
 
 class Sealed(BaseModel):
     """A personal field as stored and published: AES-256-GCM under the key of `k`."""
@@ -36,6 +39,7 @@ class Personal:
         sealed = Sealed.model_json_schema() | {
             "title": "Sealed",
             "description": f"personal data, under the key of `{self.of}`",
+            MARK: self.of,
         }
         if any(part.get("type") == "null" for part in clear.get("anyOf", ())):
             return {"anyOf": [sealed, {"type": "null"}]}

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from deskline_events.conditions import Circumstances, Conditions
-from deskline_events.facts import Code, Fact, Language, Value
+from deskline_events.facts import Code, Fact, Language, OfferId, OperatorId, QueueId, Value
 from deskline_events.personal import Personal
 from deskline_events.tickets import AssignmentNo, WithdrawalReason
 
@@ -15,25 +15,29 @@ Strategy = Literal["longest_idle"]
 Rejection = Literal[
     "left", "offline", "away", "at_capacity", "skill_missing", "declined", "timed_out", "not_in_team"
 ]
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+Name = Annotated[str, Field(min_length=1, max_length=100, description="name, for people")]
 Attempt = Annotated[int, Field(ge=1, description="decisions on this ticket under this assignment_no, from 1")]
 
 
 class ConsideredQueue(Value):
     """A queue that was looked at, in order, and why it was not the one; nothing unmet: it was chosen."""
 
-    queue_id: UUID
-    unmet: tuple[str, ...] = ()
+    queue_id: QueueId
+    unmet: Annotated[tuple[str, ...], Field(description="names of its conditions that did not hold")] = ()
 
 
 class Candidate(Value):
     """An operator who was looked at, and why they were not the one (null: chosen, or later in the order)."""
 
-    operator_id: UUID
-    rejected: Rejection | None = None
+    operator_id: OperatorId
+    rejected: Annotated[
+        Rejection | None, Field(description="why not they; null: chosen, or later in the order")
+    ] = None
     load: Annotated[float, Field(ge=0, description="accepted tickets and open offers, by weight")]
-    capacity: Annotated[float, Field(ge=0)]
-    last_offered_at: datetime | None = None
+    capacity: Annotated[float, Field(ge=0, description="load that they may have at most")]
+    last_offered_at: Annotated[
+        datetime | None, Field(description="when they were last offered a ticket; null: never")
+    ] = None
 
 
 class TicketQueued(Fact):
@@ -41,11 +45,13 @@ class TicketQueued(Fact):
 
     TYPE: ClassVar[str] = "deskline.routing.TicketQueued.v1"
 
-    queue_id: UUID
-    team_id: UUID | None = None
+    queue_id: QueueId
+    team_id: Annotated[UUID | None, Field(description="team of that queue; null: everybody's")] = None
     assignment_no: AssignmentNo
-    circumstances: Circumstances
-    considered: tuple[ConsideredQueue, ...]
+    circumstances: Annotated[Circumstances, Field(description="the ticket as it was decided on")]
+    considered: Annotated[
+        tuple[ConsideredQueue, ...], Field(description="queues in the order in which they were looked at")
+    ]
     fallback: Annotated[bool, Field(description="no queue's conditions held")] = False
 
 
@@ -54,15 +60,17 @@ class OfferMade(Fact):
 
     TYPE: ClassVar[str] = "deskline.routing.OfferMade.v1"
 
-    offer_id: UUID
-    queue_id: UUID
-    operator_id: UUID
+    offer_id: Annotated[UUID, Field(description="id of the offer")]
+    queue_id: QueueId
+    operator_id: OperatorId
     assignment_no: AssignmentNo
     attempt: Attempt
-    until: datetime
-    strategy: Strategy
-    waiting_since: datetime
-    candidates: tuple[Candidate, ...]
+    until: Annotated[datetime, Field(description="when it will be withdrawn")]
+    strategy: Annotated[Strategy, Field(description="by which the operator was chosen")]
+    waiting_since: Annotated[datetime, Field(description="since when the ticket waits in the queue")]
+    candidates: Annotated[
+        tuple[Candidate, ...], Field(description="operators in the order in which they were looked at")
+    ]
 
 
 class OfferWithdrawn(Fact):
@@ -70,10 +78,10 @@ class OfferWithdrawn(Fact):
 
     TYPE: ClassVar[str] = "deskline.routing.OfferWithdrawn.v1"
 
-    offer_id: UUID
-    operator_id: UUID
+    offer_id: OfferId
+    operator_id: OperatorId
     assignment_no: AssignmentNo
-    reason: WithdrawalReason
+    reason: Annotated[WithdrawalReason, Field(description="time ran out, or the operator is not there")]
 
 
 class NobodyAvailable(Fact):
@@ -81,10 +89,10 @@ class NobodyAvailable(Fact):
 
     TYPE: ClassVar[str] = "deskline.routing.NobodyAvailable.v1"
 
-    queue_id: UUID
+    queue_id: QueueId
     assignment_no: AssignmentNo
     attempt: Attempt
-    candidates: tuple[Candidate, ...]
+    candidates: Annotated[tuple[Candidate, ...], Field(description="operators, each with why not they")]
 
 
 class AssignmentWithdrawn(Fact):
@@ -92,9 +100,11 @@ class AssignmentWithdrawn(Fact):
 
     TYPE: ClassVar[str] = "deskline.routing.AssignmentWithdrawn.v1"
 
-    operator_id: UUID
+    operator_id: Annotated[UUID, Field(description="the assignee until now")]
     assignment_no: AssignmentNo
-    reason: Literal["operator_left", "operator_lost"]
+    reason: Annotated[
+        Literal["operator_left", "operator_lost"], Field(description="why they can't keep the ticket")
+    ]
 
 
 class OperatorChanged(Fact):
@@ -102,14 +112,14 @@ class OperatorChanged(Fact):
 
     TYPE: ClassVar[str] = "deskline.routing.OperatorChanged.v1"
 
-    operator_id: UUID
-    name: Annotated[str, Personal("operator_id")]
+    operator_id: Annotated[UUID, Field(description="id of the operator")]
+    name: Annotated[str, Personal("operator_id"), Field(description="name, for people")]
     address: Annotated[str, Personal("operator_id"), Field(description="where they are told, by mail")]
-    language: Language
-    employed: bool
-    team_ids: tuple[UUID, ...] = ()
-    skills: tuple[Code, ...] = ()
-    capacity: Annotated[float, Field(ge=0)]
+    language: Annotated[Language, Field(description="language in which they are told")]
+    employed: Annotated[bool, Field(description="false: they left, and are offered nothing")]
+    team_ids: Annotated[tuple[UUID, ...], Field(description="teams that they are in")] = ()
+    skills: Annotated[tuple[Code, ...], Field(description="what they can do")] = ()
+    capacity: Annotated[float, Field(ge=0, description="tickets and offers that they may have at most")]
 
 
 class TeamChanged(Fact):
@@ -117,10 +127,10 @@ class TeamChanged(Fact):
 
     TYPE: ClassVar[str] = "deskline.routing.TeamChanged.v1"
 
-    team_id: UUID
+    team_id: Annotated[UUID, Field(description="id of the team")]
     name: Name
-    lead_ids: tuple[UUID, ...] = ()
-    active: bool = True
+    lead_ids: Annotated[tuple[UUID, ...], Field(description="operators who lead it")] = ()
+    active: Annotated[bool, Field(description="false: it is no longer used")] = True
 
 
 class QueueChanged(Fact):
@@ -128,13 +138,17 @@ class QueueChanged(Fact):
 
     TYPE: ClassVar[str] = "deskline.routing.QueueChanged.v1"
 
-    queue_id: UUID
+    queue_id: Annotated[UUID, Field(description="id of the queue")]
     name: Name
-    team_id: UUID | None = None
-    order: Annotated[int, Field(ge=0)]
-    conditions: Conditions
+    team_id: Annotated[
+        UUID | None, Field(description="whose members are offered its tickets; null: everybody is")
+    ] = None
+    order: Annotated[int, Field(ge=0, description="place among the queues, the lowest first")]
+    conditions: Annotated[Conditions, Field(description="tickets that belong into it")]
     fallback: Annotated[bool, Field(description="takes what matches nowhere; one queue always does")] = False
-    strategy: Strategy = "longest_idle"
+    strategy: Annotated[Strategy, Field(description="by which an operator is chosen")] = "longest_idle"
     skills: Annotated[tuple[Code, ...], Field(description="what an operator must have")] = ()
-    accept_seconds: Annotated[int, Field(ge=1, le=7 * 24 * 3600)] = 30 * 60
-    active: bool = True
+    accept_seconds: Annotated[
+        int, Field(ge=1, le=7 * 24 * 3600, description="seconds that an offer stays open")
+    ] = 30 * 60
+    active: Annotated[bool, Field(description="false: it takes no more tickets")] = True

@@ -6,7 +6,22 @@ from uuid import UUID
 
 from pydantic import Field
 
-from deskline_events.facts import Attachment, Code, Customer, Fact, Level, Line, Priority, StoredObject, Value
+from deskline_events.facts import (
+    Attachment,
+    Code,
+    ContactId,
+    Customer,
+    Fact,
+    Level,
+    Line,
+    OfferId,
+    OperatorId,
+    Priority,
+    QueueId,
+    SourceKey,
+    StoredObject,
+    Value,
+)
 from deskline_events.intake import MessageKind
 from deskline_events.personal import Personal
 
@@ -34,37 +49,50 @@ WithdrawalReason = Literal["timed_out", "operator_lost", "operator_left"]
 class Actor(Value):
     """Who did it: an operator or a contact by id, or the system itself (no id)."""
 
-    kind: Literal["operator", "contact", "system"]
-    id: UUID | None = None
+    kind: Annotated[Literal["operator", "contact", "system"], Field(description="what they are")]
+    id: Annotated[UUID | None, Field(description="of the operator or contact; null: the system")] = None
+
+
+Doer = Annotated[Actor, Field(description="who did it")]
 
 
 class CustomerMessage(Value):
     """What a customer wrote; its texts are under the key of the event's `contact_id`."""
 
-    source_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    received_at: datetime
-    kind: MessageKind
-    suppress_auto_reply: bool = False
+    source_key: SourceKey
+    received_at: Annotated[datetime, Field(description="at our door, never the Date header")]
+    kind: Annotated[MessageKind, Field(description="who wrote it: a person, or which kind of machine")]
+    suppress_auto_reply: Annotated[bool, Field(description="the sender asks for no automatic answer")] = False
     text: Annotated[str, Personal("contact_id"), Field(description="whole text, or its excerpt")]
     reply: Annotated[
         str | None, Personal("contact_id"), Field(description="text without quotes; null: same as text")
     ] = None
-    text_object: StoredObject | None = None
+    text_object: Annotated[
+        StoredObject | None, Field(description="the whole text where `text` is an excerpt; null: it is whole")
+    ] = None
     message_id: Annotated[
         str | None,
         Personal("contact_id"),
-        Field(description="RFC 5322 Message-ID without its angle brackets"),
+        Field(description="RFC 5322 Message-ID without its angle brackets; null: none"),
     ] = None
-    attachments: tuple[Attachment, ...] = ()
-    raw: StoredObject | None = None
-    problems: tuple[Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")], ...] = ()
+    attachments: Annotated[tuple[Attachment, ...], Field(description="files that came with it")] = ()
+    raw: Annotated[
+        StoredObject | None, Field(description="the raw message, where reading it failed; null: it was read")
+    ] = None
+    problems: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")], ...],
+        Field(description="what was wrong with it, e.g. charset_guessed, oversize"),
+    ] = ()
 
 
 class Link(Value):
     """What another ticket is to this one."""
 
-    kind: Literal["follow_up_of", "suspected_reply_to"]
-    ticket_id: UUID
+    kind: Annotated[
+        Literal["follow_up_of", "suspected_reply_to"],
+        Field(description="it goes on after that one ended, or claims to without proof"),
+    ]
+    ticket_id: Annotated[UUID, Field(description="the other ticket")]
 
 
 class TicketOpened(Fact):
@@ -73,15 +101,15 @@ class TicketOpened(Fact):
     TYPE: ClassVar[str] = "deskline.tickets.TicketOpened.v1"
 
     number: Annotated[int, Field(ge=1, description="for people; unique, not dense")]
-    line: Line
-    contact_id: UUID
-    customer: Customer
-    subject: Annotated[str, Personal("contact_id")]
-    message: CustomerMessage
-    priority: Priority
+    line: Annotated[Line, Field(description="line by which it came")]
+    contact_id: ContactId
+    customer: Annotated[Customer, Field(description="the contact as they were known then")]
+    subject: Annotated[str, Personal("contact_id"), Field(description="subject, empty where it has none")]
+    message: Annotated[CustomerMessage, Field(description="the message that opened it")]
+    priority: Annotated[Priority, Field(description="priority that it begins with")]
     level: Level = 1
     reply_token: Annotated[str, Field(max_length=100, description="for the plus-address of our mails")]
-    link: Link | None = None
+    link: Annotated[Link | None, Field(description="the ticket that it goes on from; null: none")] = None
 
 
 class CustomerReplied(Fact):
@@ -90,7 +118,7 @@ class CustomerReplied(Fact):
     TYPE: ClassVar[str] = "deskline.tickets.CustomerReplied.v1"
 
     contact_id: Annotated[UUID, Field(description="the sender, a participant of the ticket")]
-    message: CustomerMessage
+    message: Annotated[CustomerMessage, Field(description="what they wrote")]
 
 
 class AutomaticMessageAdded(Fact):
@@ -98,8 +126,8 @@ class AutomaticMessageAdded(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.AutomaticMessageAdded.v1"
 
-    contact_id: UUID
-    message: CustomerMessage
+    contact_id: Annotated[UUID, Field(description="the contact from whose address it came")]
+    message: Annotated[CustomerMessage, Field(description="what it says")]
 
 
 class MessageSetAside(Fact):
@@ -107,11 +135,13 @@ class MessageSetAside(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.MessageSetAside.v1"
 
-    source_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    line_id: UUID
-    contact_id: UUID
-    received_at: datetime
-    reason: Literal["bounce", "list", "own_loop", "person_erased"]
+    source_key: SourceKey
+    line_id: Annotated[UUID, Field(description="line by which it came")]
+    contact_id: Annotated[UUID, Field(description="the sender")]
+    received_at: Annotated[datetime, Field(description="at our door, never the Date header")]
+    reason: Annotated[
+        Literal["bounce", "list", "own_loop", "person_erased"], Field(description="why it makes none")
+    ]
 
 
 class OperatorReplied(Fact):
@@ -119,10 +149,10 @@ class OperatorReplied(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.OperatorReplied.v1"
 
-    reply_id: UUID
-    operator_id: UUID
+    reply_id: Annotated[UUID, Field(description="id of the answer")]
+    operator_id: OperatorId
     contact_id: Annotated[UUID, Field(description="whom it answers")]
-    text: Annotated[str, Personal("contact_id")]
+    text: Annotated[str, Personal("contact_id"), Field(description="what the customer is sent")]
     seen_version: Annotated[int, Field(ge=1, description="the version that the operator had read")]
 
 
@@ -131,9 +161,9 @@ class NoteAdded(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.NoteAdded.v1"
 
-    note_id: UUID
-    operator_id: UUID
-    mentions: tuple[UUID, ...] = ()
+    note_id: Annotated[UUID, Field(description="id of the note")]
+    operator_id: OperatorId
+    mentions: Annotated[tuple[UUID, ...], Field(description="operators who are to look at it")] = ()
 
 
 class StageChanged(Fact):
@@ -141,13 +171,17 @@ class StageChanged(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.StageChanged.v1"
 
-    before: Stage
-    after: Stage
-    actor: Actor
+    before: Annotated[Stage, Field(description="stage that it left")]
+    after: Annotated[Stage, Field(description="stage that it is in now")]
+    actor: Doer
     cycle: Annotated[int, Field(ge=1, description="1, and one more with each reopening")]
-    assignment_no: Annotated[int, Field(ge=0)]
-    closing_reason: Code | None = None
-    until: Annotated[datetime | None, Field(description="for waiting_until")] = None
+    assignment_no: AssignmentNo
+    closing_reason: Annotated[
+        Code | None, Field(description="why it was resolved; null: this move needs no reason")
+    ] = None
+    until: Annotated[
+        datetime | None, Field(description="when a ticket in waiting_until goes on; null: another stage")
+    ] = None
 
 
 class PriorityChanged(Fact):
@@ -155,9 +189,9 @@ class PriorityChanged(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.PriorityChanged.v1"
 
-    before: Priority
-    after: Priority
-    actor: Actor
+    before: Annotated[Priority, Field(description="priority until then")]
+    after: Annotated[Priority, Field(description="priority from then on")]
+    actor: Doer
 
 
 class TicketRouted(Fact):
@@ -165,9 +199,9 @@ class TicketRouted(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.TicketRouted.v1"
 
-    queue_id: UUID
-    team_id: UUID | None = None
-    actor: Actor
+    queue_id: QueueId
+    team_id: Annotated[UUID | None, Field(description="team of that queue; null: everybody's")] = None
+    actor: Doer
     assignment_no: AssignmentNo
 
 
@@ -176,9 +210,9 @@ class TicketOffered(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.TicketOffered.v1"
 
-    offer_id: UUID
-    operator_id: UUID
-    queue_id: UUID
+    offer_id: OfferId
+    operator_id: OperatorId
+    queue_id: QueueId
     until: Annotated[datetime, Field(description="when routing will withdraw it")]
     assignment_no: AssignmentNo
 
@@ -188,9 +222,9 @@ class OfferDeclined(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.OfferDeclined.v1"
 
-    offer_id: UUID
-    operator_id: UUID
-    reason: Code | None = None
+    offer_id: OfferId
+    operator_id: OperatorId
+    reason: Annotated[Code | None, Field(description="why, as the operator said; null: not said")] = None
     assignment_no: AssignmentNo
 
 
@@ -199,8 +233,8 @@ class OfferEnded(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.OfferEnded.v1"
 
-    offer_id: UUID
-    operator_id: UUID
+    offer_id: OfferId
+    operator_id: OperatorId
     reason: Annotated[
         WithdrawalReason | Literal["ticket_moved"],
         Field(description="routing's reason, or that the ticket went on by another way"),
@@ -213,9 +247,11 @@ class TicketAccepted(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.TicketAccepted.v1"
 
-    operator_id: UUID
-    offer_id: UUID | None = None
-    actor: Actor
+    operator_id: Annotated[UUID, Field(description="the assignee from now on")]
+    offer_id: Annotated[
+        UUID | None, Field(description="the offer that was accepted; null: taken without one")
+    ] = None
+    actor: Doer
     assignment_no: AssignmentNo
 
 
@@ -225,10 +261,11 @@ class TicketUnassigned(Fact):
     TYPE: ClassVar[str] = "deskline.tickets.TicketUnassigned.v1"
 
     operator_id: Annotated[UUID, Field(description="who had it")]
-    reason: Literal[
-        "given_back", "taken_away", "escalated", "queue_changed", "operator_left", "operator_lost"
+    reason: Annotated[
+        Literal["given_back", "taken_away", "escalated", "queue_changed", "operator_left", "operator_lost"],
+        Field(description="why they have it no more"),
     ]
-    actor: Actor
+    actor: Doer
     assignment_no: AssignmentNo
 
 
@@ -237,18 +274,23 @@ class Escalated(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.Escalated.v1"
 
-    before: Level
-    after: Level
-    reason: Literal["manual", "timeout", "criteria"]
-    actor: Actor
+    before: Annotated[Level, Field(description="support level until then")]
+    after: Annotated[Level, Field(description="support level from then on")]
+    reason: Annotated[
+        Literal["manual", "timeout", "criteria"],
+        Field(description="a person did it, a service-level step asked for it, or what the ticket is"),
+    ]
+    actor: Doer
     assignment_no: AssignmentNo
     preferred_operator_id: Annotated[
-        UUID | None, Field(description="who had it at that level before; they are offered it first")
+        UUID | None,
+        Field(description="who had it at that level before; they are offered it first; null: nobody had"),
     ] = None
     step_key: Annotated[
-        str | None, Field(max_length=200, description="the service-level step that asked for it")
+        str | None,
+        Field(max_length=200, description="the service-level step that asked for it; null: none did"),
     ] = None
-    has_note: bool = False
+    has_note: Annotated[bool, Field(description="something was handed over with it, for the staff")] = False
 
 
 class DecisionRefused(Fact):
@@ -256,12 +298,14 @@ class DecisionRefused(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.DecisionRefused.v1"
 
-    decision: Literal["queue", "offer", "withdrawal", "unassignment", "step"]
+    decision: Annotated[
+        Literal["queue", "offer", "withdrawal", "unassignment", "step"], Field(description="what was asked")
+    ]
     decision_id: Annotated[UUID, Field(description="`ce_id` of the event that asked")]
-    offer_id: UUID | None = None
-    reason: Code
-    stage: Stage
-    assignee_id: UUID | None = None
+    offer_id: Annotated[UUID | None, Field(description="the offer in question; null: none was")] = None
+    reason: Annotated[Code, Field(description="what it rested on, e.g. assignment_changed")]
+    stage: Annotated[Stage, Field(description="stage of the ticket at that moment")]
+    assignee_id: Annotated[UUID | None, Field(description="who has the ticket; null: nobody")] = None
     assignment_no: AssignmentNo
 
 
@@ -270,7 +314,7 @@ class DeliveryChanged(Fact):
 
     TYPE: ClassVar[str] = "deskline.tickets.DeliveryChanged.v1"
 
-    reply_id: UUID
-    notification_id: UUID
-    state: Literal["sent", "failed"]
-    reason: Code | None = None
+    reply_id: Annotated[UUID, Field(description="the reply, as in OperatorReplied")]
+    notification_id: Annotated[UUID, Field(description="the message that carried it, as in NotificationSent")]
+    state: Annotated[Literal["sent", "failed"], Field(description="taken by the provider, or given up")]
+    reason: Annotated[Code | None, Field(description="why it failed; null: it was sent")] = None
