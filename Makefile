@@ -55,9 +55,9 @@ test: check ## check, then unit, component, contract and end-to-end tests on rea
 	$(BIN)/pytest -q -n 3 --dist loadgroup -m "not ($(ELSEWHERE))" $(PARTS); parts=$$?; \
 	wait $$system; whole=$$?; cat .deskline/system-tests.log; exit $$((parts | whole))
 
-test-extra: $(VENV)/.installed ## what needs Debian's kubectl, promtool and npm: rendered overlays, alarms, AsyncAPI
-	deploy/extra.sh
-	$(BIN)/pytest -q -m extra tests
+test-extra: $(VENV)/.installed ## what needs kubectl, promtool and npm from Debian: rendered overlays, alarms, AsyncAPI
+	tools/extra.sh
+	PATH="$(CURDIR)/.tools/prometheus/usr/bin:$$PATH" $(BIN)/pytest -q -m extra tests
 
 chaos: $(VENV)/.installed ## faults on purpose: every process killed under load, alone and with replicas
 	$(BIN)/pytest -m chaos tests shared services

@@ -1,5 +1,6 @@
 """Containers of rendered Pods, started by a Docker engine as a kubelet would start them."""
 
+import json
 import re
 import secrets
 import time
@@ -52,6 +53,14 @@ class Started:
             # Our images have no other client.
             command = ["ready", str(self._port(wanted["httpGet"]["port"])), wanted["httpGet"]["path"]]
         return docker("exec", self.container, *command, check=False).returncode == 0
+
+    def lacks(self) -> set[str] | None:
+        """The loops that readiness names as red; None where it does not answer."""
+        answer = docker("exec", self.container, "ready", "8080", "/readyz", check=False)
+        if answer.returncode == 0:
+            return set()
+        found = re.search(r'\{"loops".*\}', answer.stdout)
+        return None if found is None else set(json.loads(found.group())["loops"])
 
     def _port(self, wanted: int | str) -> int:
         named = {port["name"]: int(port["containerPort"]) for port in self.definition["ports"]}
