@@ -54,7 +54,7 @@ def kill(cluster: Cluster, kind: str) -> None:
 
 
 def stop_at_once(cluster: Cluster, server: Pod) -> None:
-    """PostgreSQL as after a crash; a Pod forced away could live on beside its successor, on the same volume."""
+    """PostgreSQL as after a crash; a Pod forced away could live on beside its successor, on one volume."""
     words = ["exec", server.name, "--", "pg_ctl", "stop", "--mode=immediate", "--no-wait"]
     # The command may die with the server that it stops.
     subprocess.run(["kubectl", "-n", NAMESPACE, *words], capture_output=True, timeout=60, check=False)
