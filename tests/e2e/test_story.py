@@ -1,12 +1,10 @@
 """The story of the demonstration, told by any deployment that runs, and everything that it left judged."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
-from tests.e2e.judging import commands, deadlines, messages, notifications, offers, records
-from tests.e2e.judging.records import Findings
-from tests.e2e.settling import OWNERS, quiet
+from tests.e2e.judging.site import judge
+from tests.e2e.settling import quiet
 from tests.e2e.traffic import Customers, Operator, until
 
 from deskline_local.acts.printer import Printer
@@ -60,31 +58,7 @@ def test_mails_and_commands_keep_the_promises(site: Site, office: Office) -> Non
         for one in operators:
             one.close()
     until("everything applied and told", lambda: quiet(site), QUIET_SECONDS)
-    findings = judge(site, customers, operators)
+    findings = judge(site, customers.accepted, customers.unknown, operators)
     print(f"\n{findings.table()}")
     assert not findings.wrong, findings.table()
     assert len(customers.accepted) == MAILS
-
-
-def judge(site: Site, customers: Customers, operators: list[Operator]) -> Findings:
-    """What stands in the topics and stores against what clients were answered; others may have been here."""
-    findings = Findings()
-    topics = {owner: records.published(site.bootstrap, f"deskline.{owner}.events") for owner in OWNERS}
-    keys = records.person_keys(site.bootstrap, "deskline.intake.keys", site.key_encryption_key)
-    for owner, found in topics.items():
-        records.check_order(findings, found)
-        records.check_store(findings, found, site.owner_url(owner))
-    effects = messages.effects_by_mail(topics["tickets"], keys)
-    messages.check_effects(findings, customers.accepted, customers.unknown, effects)
-    mine = {event.stream for mail in customers.accepted for event in effects[mail]}
-    given = [one for operator in operators for one in operator.given]
-    assert {one.ticket_id for one in given} <= mine
-    commands.check_commands(findings, given, [one for one in topics["tickets"] if one.stream in mine])
-    deadlines.check_firings(findings, topics["sla"], topics["tickets"])
-    deadlines.check_all_fired(findings, topics["sla"], datetime.now(UTC))
-    notifications.check_notifications(
-        findings, topics["notify"], topics["tickets"], site.letters(), repeats=0
-    )
-    offers.check_offers(findings, topics["tickets"])
-    offers.check_routed(findings, topics["tickets"])
-    return findings

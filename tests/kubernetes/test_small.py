@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import pytest
+from tests.e2e.judging.site import judge
 from tests.e2e.settling import quiet
 from tests.e2e.traffic import Operator
 from tests.kubernetes.cluster import say, until
 from tests.kubernetes.deployment import ROOT, Deployed
 from tests.kubernetes.disturbances import steps
-from tests.kubernetes.judgement import judge
 from tests.kubernetes.senders import Senders
 
 from deskline_local.deployment import OWN_DOMAIN
@@ -79,7 +79,7 @@ def test_nothing_is_lost_or_doubled_whatever_happens(deployed: Deployed) -> None
     take(
         "until quiet", lambda: until("everything applied and told", lambda: quiet(site), QUIET_SECONDS), taken
     )
-    findings = judge(site, senders, [operator], REPEATS)
+    findings = judge(site, senders.accepted, senders.unknown, [operator], repeats=REPEATS)
     office.close()
     operator.close()
     print(f"\n{table(taken, senders)}\n{told(deployed, senders, operator)}\n{findings.table()}", flush=True)

@@ -1,5 +1,6 @@
-"""What is left after everything: the topics and stores against what senders and operators were answered."""
+"""A site that others used too: its topics and stores against what senders and operators were answered."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import psycopg
@@ -7,12 +8,18 @@ from tests.e2e.judging import commands, deadlines, messages, notifications, offe
 from tests.e2e.judging.records import Findings
 from tests.e2e.settling import OWNERS, READS
 from tests.e2e.traffic import Operator
-from tests.kubernetes.senders import Senders
 
 from deskline_local.site import Site
 
 
-def judge(site: Site, senders: Senders, operators: list[Operator], repeats: int) -> Findings:
+def judge(
+    site: Site,
+    accepted: Iterable[str],
+    unknown: Iterable[str],
+    operators: Iterable[Operator],
+    *,
+    repeats: int = 0,
+) -> Findings:
     """`repeats`: how many mails may have gone out twice, as who sent or took them was killed meanwhile."""
     findings = Findings()
     topics = {owner: records.published(site.bootstrap, f"deskline.{owner}.events") for owner in OWNERS}
@@ -21,9 +28,9 @@ def judge(site: Site, senders: Senders, operators: list[Operator], repeats: int)
         records.check_order(findings, found)
         records.check_store(findings, found, site.owner_url(owner))
     effects = messages.effects_by_mail(topics["tickets"], keys)
-    messages.check_effects(findings, senders.accepted, senders.unknown, effects)
+    messages.check_effects(findings, accepted, unknown, effects)
     # Others were here before us and gave commands of their own, on tickets of their own.
-    mine = {event.stream for mail in senders.accepted for event in effects[mail]}
+    mine = {event.stream for mail in accepted for event in effects[mail]}
     given = [one for operator in operators for one in operator.given if one.ticket_id in mine]
     commands.check_commands(findings, given, [one for one in topics["tickets"] if one.stream in mine])
     deadlines.check_firings(findings, topics["sla"], topics["tickets"])
