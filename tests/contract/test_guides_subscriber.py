@@ -71,7 +71,7 @@ class Broker:
 
     def position(self, place: TopicPartition) -> int:
         row = self.state.execute(SUBSCRIBER["POSITION"], place).fetchone()
-        return 0 if row is None else int(row[-1])
+        return 0 if row is None else max(0, int(row[-1]) - 1)
 
     def kept(self) -> list[str]:
         return [json.loads(data) for (data,) in self.state.execute("SELECT data FROM facts ORDER BY rowid")]
