@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,8 +121,10 @@ async def ensure_topics(broker: Broker, topics: tuple[Topic, ...], name: str) ->
         await admin.close()
 
 
-async def is_read_by_nobody(broker: Broker, group: str) -> bool:
-    """Whether the group is at rest and no member of it has a partition; raises KafkaError, OSError."""
+async def read_by_nobody(
+    broker: Broker, group: str, places: Collection[tuple[str, int]]
+) -> set[tuple[str, int]]:
+    """Which of these partitions no member of the group has, at rest; raises KafkaError, OSError."""
     admin = AIOKafkaAdminClient(**broker.client_settings(group))
     try:
         await admin.start()
@@ -130,9 +132,15 @@ async def is_read_by_nobody(broker: Broker, group: str) -> bool:
     finally:
         await admin.close()
     _error, _group, state, _type, _protocol, members, *_ = answer.groups[0]
-    return state == "Stable" and not any(
-        ConsumerProtocolMemberAssignment.decode(assignment).assignment for *_, assignment in members
-    )
+    if state != "Stable":
+        return set()
+    owned = {
+        (topic, partition)
+        for *_, assignment in members
+        for topic, partitions in ConsumerProtocolMemberAssignment.decode(assignment).assignment
+        for partition in partitions
+    }
+    return set(places) - owned
 
 
 async def until_broker(

@@ -18,7 +18,7 @@ from faststream.security import BaseSecurity, SASLScram512
 
 from deskline_chassis import metrics
 from deskline_chassis.applying import Applier, Batch, Outcome, ReaderSpec, SurroundingsError
-from deskline_chassis.broker import Broker, is_read_by_nobody, until_broker
+from deskline_chassis.broker import Broker, read_by_nobody, until_broker
 from deskline_chassis.decoding import Place, Record
 from deskline_chassis.parking import counts, newly_parked, positions_of, redrive_understood
 from deskline_chassis.personal_data import KeyRing
@@ -59,6 +59,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._fatal: asyncio.Future[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._watch = Watch()
+        self._orphans: set[Place] = set()
         self._rebuilt = 0
         self._reread = float("-inf")
         self._alarmed = False
@@ -82,6 +83,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         stream = self._subscribe()
         self._fatal = asyncio.get_running_loop().create_future()
         self._watch = Watch()
+        self._orphans = set()
         joined = asyncio.Event()
         chores = asyncio.create_task(self._chores(beat, joined))
         try:
@@ -271,11 +273,12 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
                 for place, standing in mine.items():
                     if standing.lag == 0:
                         self._seek_to_last(consumer, place, standing.position)
-        # A member without partitions watches over all of them: after a loss of the broker's data nobody
-        # may have been given any (seen: a group that was formed before the topics were there again).
-        if self._watch.is_stalled(mine or standings) or (
-            not mine and standings and await is_read_by_nobody(self._broker, self._group)
-        ):
+        # A member watches over what it was not given as well: after a loss of the broker's data a group may
+        # be formed before all topics are there again, and then nobody is given the partitions of the others.
+        others = standings.keys() - mine.keys()
+        orphans = await read_by_nobody(self._broker, self._group, others) if others else set()
+        for_long, self._orphans = orphans & self._orphans, orphans
+        if for_long or self._watch.is_stalled(mine or standings):
             log.error("there is something to read, but nothing comes", reader=self.spec.name)
             # Another member's name, since a static member that comes back keeps what it had: nothing.
             self._rebuilt += 1
