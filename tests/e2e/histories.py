@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.e2e.judging.records import Json, Published
-from tests.e2e.judging.recounting import cards, clocks, told
+from tests.judging.records import Json, Published
+from tests.judging.recounting import cards, clocks, told
 
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 TICKET, SENDER, CONTACT, OPERATOR = "t-1", "s-1", "c-1", "o-1"

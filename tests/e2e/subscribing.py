@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from tests.e2e.settling import OWNERS
+from tests.judging.settling import OWNERS
 
 from deskline_local.client import until
 from deskline_local.containers import KAFKA_IMAGE

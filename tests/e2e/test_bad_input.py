@@ -19,9 +19,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from tests.e2e.bad_requests import BAD, Bad
 from tests.e2e.hostile_mails import HOSTILE, INJECTING, Hostile
-from tests.e2e.judging.messages import EFFECTS
-from tests.e2e.judging.records import Published, published
 from tests.e2e.scene import PATIENCE, Json, Refused, Scene
+from tests.judging.messages import EFFECTS
+from tests.judging.records import Published, published
 
 from deskline_local.client import until
 from deskline_local.deployment import Doors

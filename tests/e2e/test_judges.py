@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from tests.e2e import histories
 from tests.e2e.histories import CONTACT, OPERATOR, START, TICKET, History, ends, tables, whole
-from tests.e2e.judging import applying, commands, erasure, notifications, poison, read_models, recounting
-from tests.e2e.judging.applying import Applied
-from tests.e2e.judging.commands import Given
-from tests.e2e.judging.erasure import KnownKey, Sealed
-from tests.e2e.judging.notifications import Arrival
-from tests.e2e.judging.poison import FOLLOWS, NO_ENVELOPE, UNREADABLE, Parked, Poison
-from tests.e2e.judging.records import Findings
+from tests.judging import applying, commands, erasure, notifications, poison, read_models, recounting
+from tests.judging.applying import Applied
+from tests.judging.commands import Given
+from tests.judging.erasure import KnownKey, Sealed
+from tests.judging.notifications import Arrival
+from tests.judging.poison import FOLLOWS, NO_ENVELOPE, UNREADABLE, Parked, Poison
+from tests.judging.records import Findings
 
 pytestmark = pytest.mark.unit
 

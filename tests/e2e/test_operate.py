@@ -8,9 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e.judging.records import published
-from tests.e2e.judging.sharing import _members as members_of
-from tests.e2e.judging.sharing import poison, without_poison
 from tests.e2e.operating.page import PAGE, blocks
 from tests.e2e.operating.scenery import (
     OWNERS,
@@ -30,6 +27,9 @@ from tests.e2e.operating.scenery import (
     until_figure,
 )
 from tests.e2e.operating.terminal import Terminal, runs
+from tests.judging.records import published
+from tests.judging.sharing import _members as members_of
+from tests.judging.sharing import poison, without_poison
 
 from deskline_local.deployment import SERVICES, Doors
 from deskline_local.office import token_in

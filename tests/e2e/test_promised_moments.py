@@ -8,7 +8,7 @@ from email.policy import SMTP
 from typing import Any
 
 import pytest
-from tests.e2e.judging.records import Published, facts, published
+from tests.judging.records import Published, facts, published
 
 from deskline_local.client import until
 from deskline_local.deployment import OWN_DOMAIN

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e.judging.site import judge
-from tests.e2e.settling import quiet
-from tests.e2e.traffic import Customers, Operator, until
+from tests.judging.settling import quiet
+from tests.judging.site import judge
+from tests.traffic import Customers, Operator, until
 
 from deskline_local.acts.printer import Printer
 from deskline_local.acts.unanswered import Unanswered

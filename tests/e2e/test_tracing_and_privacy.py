@@ -17,8 +17,8 @@ from uuid import uuid4
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
-from tests.e2e.judging.records import person_keys, published
 from tests.e2e.scene import PATIENCE, Json, Scene
+from tests.judging.records import person_keys, published
 from tests.witness import opened, read_topic
 
 from deskline_local.client import until

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import pytest
-from tests.e2e.judging.site import judge
-from tests.e2e.settling import quiet
-from tests.e2e.traffic import Operator
+from tests.judging.settling import quiet
+from tests.judging.site import judge
 from tests.kubernetes.cluster import say, until
 from tests.kubernetes.deployment import ROOT, Deployed
 from tests.kubernetes.disturbances import steps
 from tests.kubernetes.senders import Senders
+from tests.traffic import Operator
 
 from deskline_local.deployment import OWN_DOMAIN
 from deskline_local.office import FIRST_TEAM, Office, Person

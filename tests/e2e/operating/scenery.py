@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 import psycopg
-from tests.e2e.settling import quiet
+from tests.judging.settling import quiet
 
 from deskline_local import client
 from deskline_local.deployment import OWN_DOMAIN, SERVICES

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import httpx
 
@@ -24,6 +24,28 @@ COMMAND_SECONDS: Final = 120.0
 WRONG_SETTINGS: Final = 2  # the exit code of a service whose environment is wrong
 
 
+class Launch(Protocol):
+    """How a service's process is started: tests that plant faults put something of their own before it."""
+
+    def command(self, service: str) -> list[str]:
+        """What runs the service's command line."""
+
+    def environment(self, service: str, replica: int, told: dict[str, str]) -> dict[str, str]:
+        """What the process is told, made of what the deployment tells it."""
+
+
+class Installed:
+    """The commands that were installed, told what the deployment tells them."""
+
+    def command(self, service: str) -> list[str]:
+        """The script beside this interpreter."""
+        return [str(_command(service))]
+
+    def environment(self, service: str, replica: int, told: dict[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """As it is."""
+        return told
+
+
 class System:
     """A deployment that runs: `with System(folder) as system: ...`; nothing is left of it afterwards."""
 
@@ -36,8 +58,10 @@ class System:
         trace_sample: float = 0.01,
         progress: Progress = lambda _: None,
         lasting: bool = False,
+        launch: Launch | None = None,
     ) -> None:
         self.folder = folder
+        self._launch = launch or Installed()
         self._progress = progress
         self._owns_stack = stack is None
         self.stack = stack or open_stack(folder / "stack", progress=progress, lasting=lasting)
@@ -78,9 +102,9 @@ class System:
         name = service if replica == 0 else f"{service}-{replica}"
         self.supervisor.start(
             name,
-            [str(_command(service)), "serve", *(("--only", only) if only else ())],
+            [*self._launch.command(service), "serve", *(("--only", only) if only else ())],
             self.deployment.log(name),
-            self.deployment.environment(service, replica),
+            self._launch.environment(service, replica, self.deployment.environment(service, replica)),
         )
 
     def wait_ready(self, services: Sequence[str] = SERVICES, timeout: float = READY_SECONDS) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import psycopg
-from tests.e2e.judging import commands, deadlines, messages, notifications, offers, records
-from tests.e2e.judging.records import Findings
-from tests.e2e.settling import OWNERS, READS
-from tests.e2e.traffic import Operator
+from tests.judging import commands, deadlines, messages, notifications, offers, records
+from tests.judging.records import Findings
+from tests.judging.settling import OWNERS, READS
+from tests.traffic import Operator
 
 from deskline_local.site import Site
 

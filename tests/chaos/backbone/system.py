@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import httpx
 import psycopg
-from tests.backbone.checker import Findings, System, check, end_of
+from tests.chaos.backbone.checker import Findings, System, check, end_of
 from tests.witness import rows
 
 from deskline_chassis.identity import generate_keys

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from datetime import datetime
 
-from tests.e2e.judging.records import Findings, Published, facts
+from tests.judging.records import Findings, Published, facts
 
 Place = tuple[str, str, int]
 

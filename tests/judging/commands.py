@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid5
 
-from tests.e2e.judging.records import Findings, Published, facts, first_occurrences
+from tests.judging.records import Findings, Published, facts, first_occurrences
 
 Json = dict[str, Any]
 

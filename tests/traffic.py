@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
-from tests.e2e.judging.commands import Given
+from tests.judging.commands import Given
 
 from deskline_local.deployment import OWN_DOMAIN
 

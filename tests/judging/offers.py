@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.e2e.judging.records import Findings, Published, facts, first_occurrences
+from tests.judging.records import Findings, Published, facts, first_occurrences
 
 
 def check_offers(findings: Findings, tickets: list[Published]) -> Counter[str]:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import psycopg
 from aiokafka import AIOKafkaProducer
-from tests.e2e.judging.records import Findings, Published
+from tests.judging.records import Findings, Published
 
 PARKED_WITHIN = timedelta(seconds=10)
 HEALED_WITHIN = timedelta(seconds=30)

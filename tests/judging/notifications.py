@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from tests.e2e.judging.records import Findings, Published, facts
+from tests.judging.records import Findings, Published, facts
 
 CONNECTIONS = 8  # DESKLINE_NOTIFY_SMTP_CONNECTIONS where it is not set
 REPEATS_PER_DEATH = 2 * CONNECTIONS

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import psycopg
-from tests.e2e.judging.records import Findings, Json, Published, first_occurrences
+from tests.judging.records import Findings, Json, Published, first_occurrences
 
 Topics = Mapping[str, list[Published]]
 

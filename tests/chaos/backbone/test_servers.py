@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from tests.backbone.faults import Remembered, repeat_records
-from tests.backbone.system import Deployment, wait_for
+from tests.chaos.backbone.faults import Remembered, repeat_records
+from tests.chaos.backbone.system import Deployment, wait_for
 from tests.witness import rows
 
 pytestmark = pytest.mark.chaos

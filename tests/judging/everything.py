@@ -7,12 +7,12 @@ from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from tests import witness
-from tests.e2e.judging import applying, erasure, offers, poison, read_models, records
-from tests.e2e.judging.applying import Applied
-from tests.e2e.judging.poison import Poison
-from tests.e2e.judging.records import Findings, Json, Published
-from tests.e2e.settling import OWNERS, READS, quiet
-from tests.e2e.traffic import until
+from tests.judging import applying, erasure, offers, poison, read_models, records
+from tests.judging.applying import Applied
+from tests.judging.poison import Poison
+from tests.judging.records import Findings, Json, Published
+from tests.judging.settling import OWNERS, READS, quiet
+from tests.traffic import until
 
 from deskline_local.client import Desk
 from deskline_local.site import Site

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from tests.e2e.judging.records import Json, Published, first_occurrences
+from tests.judging.records import Json, Published, first_occurrences
 
 OVER = {"resolved", "closed", "merged", "spam", "abandoned"}
 

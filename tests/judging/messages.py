@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from tests import witness
-from tests.e2e.judging.records import Findings, Published, first_occurrences
+from tests.judging.records import Findings, Published, first_occurrences
 
 EFFECTS = {
     "deskline.tickets.TicketOpened.v1",

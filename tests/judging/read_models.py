@@ -10,8 +10,8 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
-from tests.e2e.judging import recounting
-from tests.e2e.judging.records import Findings, Json, Published, facts
+from tests.judging import recounting
+from tests.judging.records import Findings, Json, Published, facts
 
 SHOWN = ("version", "stage", "priority", "level", "cycle", "assignee_id", "queue_id", "assignment_no")
 KEPT_BY_ROUTING = ("stage", "assignment_no", "queue_id", "assignee_id", "offer_id", "offer_operator_id")

@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from tests.e2e.judging.records import Published
+from tests.judging.records import Published
 
 from deskline_local.system import System
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from tests.e2e.judging import (
+from tests.judging import (
     applying,
     commands,
     deadlines,
@@ -27,11 +27,11 @@ from tests.e2e.judging import (
     records,
     sharing,
 )
-from tests.e2e.judging.everything import Topics
-from tests.e2e.judging.poison import Poison
-from tests.e2e.judging.records import Findings
-from tests.e2e.settling import OWNERS, READS, quiet
-from tests.e2e.traffic import Customers, Operator, until
+from tests.judging.everything import Topics
+from tests.judging.poison import Poison
+from tests.judging.records import Findings
+from tests.judging.settling import OWNERS, READS, quiet
+from tests.traffic import Customers, Operator, until
 
 from deskline_local.deployment import SERVICES, Doors
 from deskline_local.office import FIRST_TEAM, Office, Person

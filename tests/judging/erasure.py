@@ -21,7 +21,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from psycopg import sql
-from tests.e2e.judging.records import Findings, Json
+from tests.judging.records import Findings, Json
 from tests.witness import Record
 
 COMPACTED_WITHIN = timedelta(hours=1)

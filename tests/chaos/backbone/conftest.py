@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.backbone.system import Deployment
+from tests.chaos.backbone.system import Deployment
 
 from deskline_local.stack import Stack, open_stack
 
