@@ -147,8 +147,22 @@ class Kubelet:
                 flags.append(f"--volume={self._claim(container['image'], group)}:{where}:nocopy")
             else:
                 size = quantity(kinds[name]["emptyDir"]["sizeLimit"])
-                flags.append(f"--tmpfs={where}:mode=2777,gid={group},size={size}")
+                flags.append(f"--volume={self._empty(size, group)}:{where}:nocopy")
         return flags
+
+    def _empty(self, size: int, group: int) -> str:
+        # Not --tmpfs: the engine gives that the permissions of a folder which the image has there.
+        options = f"size={size},mode=2777,gid={group}"
+        made = docker(
+            "volume",
+            "create",
+            *("--opt", "type=tmpfs"),
+            *("--opt", "device=tmpfs"),
+            *("--opt", f"o={options}"),
+        )
+        volume = made.stdout.strip()
+        self._claimed.append(volume)
+        return volume
 
     def _claim(self, image: str, group: int) -> str:
         # A new disk belongs to root, and to the group that the Pod is given.

@@ -1,6 +1,8 @@
 """The two servers as containers, where an engine answers; what lasts of a lasting one is a volume."""
 
 import hashlib
+import io
+import tarfile
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -149,6 +151,16 @@ class ContainerServer(ABC):
             self.remove()
             for volume in self._client.volumes.list(filters={"name": self._volume}) if self._volume else ():
                 volume.remove()
+
+    def written(self) -> dict[Path, bytes]:
+        """What it said, and the files of its data that are named like a log: Kafka's segments."""
+        packed, _ = self._wrapped().get_archive(self.data)
+        found = {Path(f"{self.name}.log"): self._wrapped().logs()}
+        with tarfile.open(fileobj=io.BytesIO(b"".join(packed))) as archive:
+            for one in archive:
+                if one.name.endswith(".log") and (content := archive.extractfile(one)) is not None:
+                    found[Path(self.name) / one.name] = content.read()
+        return found
 
     def remove(self) -> None:
         """Remove the container, and its data unless they are in a volume."""

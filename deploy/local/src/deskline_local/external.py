@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
@@ -45,6 +46,9 @@ class External:
 
     def wipe(self) -> None:
         raise self._refusal("wiped")
+
+    def written(self) -> dict[Path, bytes]:
+        raise self._refusal("read")
 
     def _refusal(self, deed: str) -> NotControllable:
         return NotControllable(f"{self.name} is external, so it can't be {deed} from here")

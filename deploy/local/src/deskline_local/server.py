@@ -47,6 +47,9 @@ class Server(Protocol):
     def wipe(self) -> None:
         """Remove its data; only when it is down."""
 
+    def written(self) -> dict[Path, bytes]:
+        """What it wrote that is to be read as it is: its log, and Kafka's segments; by relative paths."""
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -156,6 +159,10 @@ class ProcessServer(ABC):
 
     def resume(self) -> None:
         self._living().resume()
+
+    def written(self) -> dict[Path, bytes]:
+        files = [path for path in self.folder.rglob("*.log*") if path.is_file()]
+        return {path.relative_to(self.folder.parent): path.read_bytes() for path in files}
 
     def require_down(self) -> None:
         if self.running:
