@@ -121,7 +121,7 @@ class Applier:
         self._keys_topics = keys_topics
         self._sleep = sleep
         self._written: dict[Place, Position] = {}
-        self.rebuild_needed = False
+        self._outdated: set[Place] = set()
 
     def assigned(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offsets to begin at; what was known of the partitions is forgotten."""
@@ -129,6 +129,7 @@ class Applier:
         with self._database.transaction() as connection:
             rows = inbox.lock_positions(connection, self.spec.name, wanted)
         self._written = {}
+        self._tell_outdated(self._outdated & set(wanted))
         return {place: rows[place].next_offset for place in wanted}
 
     def reset(self, place: Place, next_offset: int) -> None:
@@ -289,7 +290,7 @@ class Applier:
                 outcome.seeks[place] = row.next_offset
                 continue
             ours = [record for record in records if self._is_ours(record)]
-            self._note_generation(ours, row)
+            self._note_generation(place, ours, row)
             highest = max((record.epoch for record in ours), default=0)
             if highest > row.epoch:
                 # Offsets of the older epoch say nothing any more; sequences drop what is known. Where
@@ -315,18 +316,29 @@ class Applier:
         owner = self._owner_of.get(record.topic)
         return owner is None or record.is_from(owner)
 
-    def _note_generation(self, records: list[Record], row: Position) -> None:
-        generation = max((record.generation for record in records), default=0)
-        if generation <= row.generation:
+    def _note_generation(self, place: Place, records: list[Record], row: Position) -> None:
+        if not records:
             return
+        generation = max(record.generation for record in records)
         if row.epoch == 0:
             # Nothing was read of this partition yet: there is nothing older to be rebuilt.
-            row.generation = generation
-        elif not self.rebuild_needed:
-            # The row keeps the generation that was read, so that a new start of the process tells it again.
-            self.rebuild_needed = True
-            metrics.READER_REBUILD_NEEDED.labels(self.spec.name).set(1)
+            row.generation = max(generation, row.generation)
+        if generation > row.generation:
+            # The row keeps the generation that was read, so that a new start of the process tells it again;
+            # a rebuild writes the new one, which the partition's last record, read again, shows here.
+            self._tell_outdated(self._outdated | {place})
+        else:
+            self._tell_outdated(self._outdated - {place})
+
+    def _tell_outdated(self, places: set[Place]) -> None:
+        before, self._outdated = bool(self._outdated), places
+        if before == bool(places):
+            return
+        metrics.READER_REBUILD_NEEDED.labels(self.spec.name).set(bool(places))
+        if places:
             log.error("an owner's database was restored: rebuild this reader", reader=self.spec.name)
+        else:
+            log.info("this reader was rebuilt", reader=self.spec.name)
 
     def _envelopes(
         self, records: list[Record], condemned: str | None

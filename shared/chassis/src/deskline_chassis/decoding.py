@@ -89,7 +89,7 @@ class Received:
 def read_envelope(record: Record, owner: str) -> Envelope:
     """The record's envelope; raises UnreadableError, also where its source is not the topic's owner."""
     try:
-        envelope = Envelope.read(tuple((name, value or b"") for name, value in record.headers))
+        envelope = Envelope.read(record.headers)
     except EnvelopeError as error:
         raise UnreadableError(str(error)) from None
     if max(envelope.sequence, envelope.epoch, envelope.generation) > MAX_NUMBER:

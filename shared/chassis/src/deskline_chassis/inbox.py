@@ -79,7 +79,7 @@ def write_positions(connection: Conn, reader: str, positions: dict[Place, Positi
 
 def lock_streams(connection: Conn, reader: str, streams: Collection[StreamId]) -> dict[StreamId, StreamRow]:
     """The rows of these streams, locked in key order; new ones begin at 0."""
-    ordered = sorted(streams)
+    ordered = sorted(streams, key=lambda stream: (stream[0], stream[1].int))
     found = _select_streams(connection, reader, ordered)
     missing = [stream for stream in ordered if stream not in found]
     if missing:
@@ -186,7 +186,7 @@ def keep_parked(connection: Conn, reader: str, records: Sequence[Kept]) -> None:
             "INSERT INTO parked_records (id, reader, owner, subject, sequence, topic, partition,"
             " record_offset, headers, value, cause) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT DO NOTHING",
-            [(parked_id(reader, kept.record), *_kept(reader, kept)) for kept in records],
+            [(_id_in_stream(reader, kept), *_kept(reader, kept)) for kept in records],
         )
 
 
@@ -196,8 +196,14 @@ def _kept(reader: str, kept: Kept) -> tuple[object, ...]:
     return (reader, *kept.stream, kept.sequence, *place, header_pairs(record), record.value, kept.reason)
 
 
-def parked_id(reader: str, record: Record) -> UUID:
-    """The id of a parked record: the same each time the record is parked."""
+def _id_in_stream(reader: str, kept: Kept) -> UUID:
+    """The same each time the record is parked, wherever on the topic it lies by then."""
+    owner, subject = kept.stream
+    return uuid5(_PARKED, f"{reader}|{owner}|{subject}|{kept.sequence}")
+
+
+def _id_by_place(reader: str, record: Record) -> UUID:
+    """The same each time the record is parked; it belongs to no stream, so its place is all that it has."""
     return uuid5(_PARKED, f"{reader}|{record.topic}|{record.partition}|{record.offset}")
 
 
@@ -208,7 +214,7 @@ def park_loose(connection: Conn, reader: str, records: Sequence[tuple[Record, st
             "INSERT INTO parked_records (id, reader, topic, partition, record_offset, headers, value, cause)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             (
-                parked_id(reader, record),
+                _id_by_place(reader, record),
                 reader,
                 *record.place,
                 record.offset,

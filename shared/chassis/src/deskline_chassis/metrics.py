@@ -134,6 +134,12 @@ LOOP_RED: Final = Gauge(
     ["loop"],
     registry=REGISTRY,
 )
+LOOP_AGE: Final = Gauge(
+    "deskline_loop_progress_age_seconds",
+    "Since the loop last made progress: got something done, or had nothing to do and all that it needs.",
+    ["loop"],
+    registry=REGISTRY,
+)
 
 
 def render() -> tuple[bytes, str]:

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from deskline_chassis.postgres import Conn
 from deskline_events.keys import PersonKeys
-from deskline_events.personal import ERASED, visit_personal
+from deskline_events.personal import ERASED, personal_paths, visit_personal
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -192,6 +192,8 @@ def unseal(model: type[BaseModel], data: dict[str, Any], event_id: UUID, keys: K
 
     Raises MissingKeyError and SealError.
     """
+    if not personal_paths(model):
+        return
 
     def decrypt(_subject: str, path: str, sealed: Any) -> str:
         try:

@@ -12,7 +12,6 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 from faststream.security import BaseSecurity, SASLScram512
 
@@ -20,6 +19,7 @@ from deskline_chassis import metrics
 from deskline_chassis.applying import Applier, Batch, Outcome, ReaderSpec, SurroundingsError
 from deskline_chassis.broker import Broker, read_by_nobody, until_broker
 from deskline_chassis.decoding import Place, Record
+from deskline_chassis.fetching import PacedBroker
 from deskline_chassis.parking import counts, newly_parked, positions_of, redrive_understood
 from deskline_chassis.personal_data import KeyRing
 from deskline_chassis.postgres import Database, is_surroundings
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 MAX_RECORDS: Final = 500
 SWEEP_SECONDS: Final = 1.0
+HINT_SECONDS: Final = 0.9
 OVERVIEW_SECONDS: Final = 5.0
 REREAD_SECONDS: Final = 30.0
 FENCED_EXIT: Final = 3
@@ -55,6 +56,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._group = f"{broker.prefix}{spec.name}"
         self._busy = asyncio.Lock()
         self._fenced: dict[Place, int] = {}
+        self._hints: dict[TopicPartition, int] = {}
+        self._hinted = float("-inf")
         self._beat: Beat | None = None
         self._fatal: asyncio.Future[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
@@ -100,14 +103,16 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         finally:
             chores.cancel()
             await asyncio.gather(chores, return_exceptions=True)
-            self._consumer = None
+            last, self._consumer = self._consumer, None
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                if last is not None:
+                    await asyncio.wait_for(self._hint(last), 2.0)
                 await asyncio.wait_for(stream.stop(), 5.0)
 
-    def _subscribe(self) -> KafkaBroker:
+    def _subscribe(self) -> PacedBroker:
         settings = self._broker.client_settings(f"{self.spec.name}-{self._instance}")
         kept = {k: v for k, v in settings.items() if k in {"client_id", "request_timeout_ms"}}
-        stream = KafkaBroker(
+        stream = PacedBroker(
             settings["bootstrap_servers"],
             metadata_max_age_ms=settings["metadata_max_age_ms"],
             retry_backoff_ms=settings["retry_backoff_ms"],
@@ -116,6 +121,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             logger=None,
             graceful_timeout=5.0,
             allow_auto_create_topics=False,
+            consumer_only=True,
             **kept,
         )
         member = f"{self.spec.name}-{self._instance}"
@@ -128,8 +134,6 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             ack_policy=AckPolicy.MANUAL,
             max_records=MAX_RECORDS,
             batch_timeout_ms=10,
-            fetch_min_bytes=65_536,
-            fetch_max_wait_ms=25,
             max_partition_fetch_bytes=1024 * 1024,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=2_000,
@@ -155,6 +159,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         async with self._busy:
             offsets = await self._insist(self.applier.assigned, places)
         self._fenced.clear()
+        self._hints.clear()
         for place, offset in offsets.items():
             self._seek_to_last(consumer, place, offset)
 
@@ -206,10 +211,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         for place, offset in outcome.seeks.items():
             start = await self._start_of(consumer, place, offset)
             self._seek(consumer, place, start)
-        hints = {TopicPartition(*place): offset for place, offset in outcome.committed.items()}
+        self._hints |= {TopicPartition(*place): offset for place, offset in outcome.committed.items()}
+        if time.monotonic() - self._hinted >= HINT_SECONDS:
+            await self._hint(consumer)
+
+    async def _hint(self, consumer: AIOKafkaConsumer) -> None:
+        """Commit offsets: they only tell others how far this reader is, so not after every batch."""
         mine = consumer.assignment()
+        hints = {tp: offset for tp, offset in self._hints.items() if tp in mine}
+        self._hints, self._hinted = {}, time.monotonic()
         with contextlib.suppress(KafkaError, IllegalStateError):
-            if hints := {tp: offset for tp, offset in hints.items() if tp in mine}:
+            if hints:
                 await consumer.commit(hints)
 
     async def _start_of(self, consumer: AIOKafkaConsumer, place: Place, offset: int) -> int:
@@ -241,6 +253,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             beat.alive()
             async with self._busy:
                 await self._insist(self.applier.wake)
+            if self._hints and self._consumer is not None:
+                await self._hint(self._consumer)
             # A consumer that is still joining answers no question yet.
             if joined.is_set() and time.monotonic() - looked >= OVERVIEW_SECONDS:
                 looked = time.monotonic()

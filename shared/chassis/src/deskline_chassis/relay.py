@@ -31,9 +31,11 @@ log = structlog.get_logger(__name__)
 LEADER_LOCK: Final = 0x52454C
 BATCH: Final = 500
 POLL_SECONDS: Final = 0.1
+PACE_SECONDS: Final = 0.025
 VERIFY_SECONDS: Final = 5.0
 PING_SECONDS: Final = 1.0
-LEASE: Final = "10s"
+LEASE_SECONDS: Final = 10
+LEASE: Final = f"{LEASE_SECONDS}s"
 
 Publish = Callable[[str, bytes], tuple[str, bytes]]
 """(stored type, stored data) → (wire type, data on the wire); pure, the same for ever."""
@@ -73,7 +75,11 @@ class Relay:
         while not stop.is_set():
             try:
                 async with await connect_direct(
-                    self._url, f"{self.owner}-relay", idle_session_timeout=LEASE, tcp_user_timeout=LEASE
+                    self._url,
+                    f"{self.owner}-relay",
+                    idle_session_timeout=LEASE,
+                    tcp_user_timeout=LEASE,
+                    synchronous_commit="off",
                 ) as connection:
                     if await self._until_leader(connection, beat, stop):
                         await self._lead_pinging(connection, beat, stop)
@@ -152,6 +158,7 @@ class Relay:
                 await state.refresh()
                 metrics.OUTBOX_DEPTH.set(await state.depth())
                 verified = time.monotonic()
+            asked_at = time.monotonic()
             # Keys first: an event's reader then rarely has to wait for one.
             keys = await read_keys(state, BATCH) if self._owns_keys else []
             events = await read_events(state, BATCH)
@@ -160,15 +167,29 @@ class Relay:
             if not keys and not events:
                 await self._bell.wait(POLL_SECONDS)
                 continue
+            _require_lease(asked_at)
             acknowledged = await announcer.send(events, keys, state)
             await state.advance(
                 events[-1].id if events else state.position,
                 keys[-1].change_id if keys else state.keys_position,
                 acknowledged,
             )
+            if len(events) < BATCH:
+                # Under load several commits are announced together; what comes after a pause goes at once.
+                await asyncio.sleep(max(0.0, asked_at + PACE_SECONDS - time.monotonic()))
 
     async def _announce_mark(self, announcer: Announcer, state: RelayState) -> None:
         mark = self._marker.reached(state.position)
         # After a restore the leader has to take over anew before it speaks for the new generation.
         if mark is not None and mark.generation == state.generation:
             await announcer.announce(mark, state)
+
+
+def _require_lease(asked_at: float) -> None:
+    """Raise LeaseLostError where what was read then may be another leader's by now.
+
+    Whoever was stopped in between would announce a person's key after that person's erasure, which came by
+    the other leader: the newest record of a compacted topic is what stays.
+    """
+    if time.monotonic() - asked_at >= LEASE_SECONDS:
+        raise LeaseLostError("stopped for longer than the lease")

@@ -8,6 +8,10 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+# A leader's connection commits without waiting for the disk: a position that is lost with the server makes
+# the same events be announced again, under the same ids. A term and an epoch must not be given twice.
+LASTING = "set_config('synchronous_commit', 'on', true)"
+
 Acknowledged = dict[str, tuple[int, str]]
 """`topic/partition` → (offset, `ce_id` or key) of the last record that the broker acknowledged."""
 
@@ -62,11 +66,11 @@ class RelayState:
         """Begin a new term; the caller holds the leader's lock on this connection."""
         cursor = await connection.execute(
             "UPDATE relay SET term = term + 1 RETURNING term, epoch, position, keys_position, acknowledged,"
-            " (SELECT generation FROM log_head)"
+            f" (SELECT generation FROM log_head), {LASTING}"
         )
         row = await cursor.fetchone()
         assert row is not None  # noqa: S101 -- the migration wrote the row
-        term, epoch, position, keys_position, acknowledged, generation = row
+        term, epoch, position, keys_position, acknowledged, generation, _ = row
         return cls(
             connection,
             term,
@@ -99,13 +103,13 @@ class RelayState:
         """Begin to announce everything anew, in one statement; a crash half way resumes there."""
         cursor = await self.connection.execute(
             "UPDATE relay SET epoch = epoch + 1, position = 0, keys_position = 0, acknowledged = '{}'"
-            " WHERE term = %s AND epoch = %s RETURNING epoch",
+            f" WHERE term = %s AND epoch = %s RETURNING epoch, {LASTING}",
             (self.term, self.epoch),
         )
         row = await cursor.fetchone()
         if row is None:
             raise LeaseLostError("another term or epoch")
-        (self.epoch,) = row
+        self.epoch, _ = row
         self.position = self.keys_position = 0
         self.acknowledged = {}
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 import structlog
 import uvloop
 
-from deskline_chassis.metrics import LOOP_RED
+from deskline_chassis.metrics import LOOP_AGE, LOOP_RED
 from deskline_chassis.telemetry import shutdown_tracing
 
 log = structlog.get_logger(__name__)
@@ -130,6 +130,7 @@ class Runtime:
         beat = Beat(self._clock)
         self._loops[name] = _Loop(name, run, beat)
         LOOP_RED.labels(name).set_function(lambda: 0.0 if beat.why_red() is None else 1.0)
+        LOOP_AGE.labels(name).set_function(lambda: beat.age_seconds)
         return beat
 
     def stop(self) -> None:

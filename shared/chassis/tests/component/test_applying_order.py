@@ -158,8 +158,23 @@ def test_restored_owner_makes_a_rebuild_needed(desk: Any, make_desk: Any, wire: 
     # A new start of the process must not forget it.
     metrics.READER_REBUILD_NEEDED.labels(desk.name).set(0)
     wire.ends.clear()
-    make_desk(desk.name).feed(wire.company(a, 1, epoch=2, generation=2))
+    again = make_desk(desk.name)
+    again.feed(wire.company(a, 1, epoch=2, generation=2))
     assert rebuild_needed(desk) == 1
+    # A rebuild writes the generation that it read; the last record, read again, shows it.
+    with desk.database.transaction() as connection:
+        connection.execute("UPDATE positions SET generation = 2 WHERE reader = %s", (desk.name,))
+    again.feed(wire.company(a, 2, epoch=2, generation=2))
+    assert rebuild_needed(desk) == 0
+
+
+def test_partition_that_went_to_another_member_asks_for_no_rebuild_here(desk: Any, wire: Any) -> None:
+    a = uuid4()
+    desk.feed(wire.company(a, 1))
+    desk.feed(wire.company(a, 2, epoch=2, generation=2))
+    assert rebuild_needed(desk) == 1
+    desk.applier.assigned([("deskline.intake.events", 1)])
+    assert rebuild_needed(desk) == 0
 
 
 def test_reader_that_begins_after_a_restore_needs_no_rebuild(desk: Any, wire: Any) -> None:

@@ -93,6 +93,16 @@ def test_poison_parks_its_stream_and_no_other(desk: Any, wire: Any, name: str) -
     assert not discard(desk.database, listed.id)
 
 
+def test_record_that_lies_where_another_was_parked_before_a_loss_is_parked_too(desk: Any, wire: Any) -> None:
+    a, b = uuid4(), uuid4()
+    desk.feed(wire.company(a, 1, value=b"?"))
+    wire.ends.clear()
+    anew = wire.company(b, 1, value=b"?", epoch=2)
+    for _ in range(2):  # a higher epoch begins the partition anew
+        desk.feed(anew)
+    assert {stream for stream, _, _ in desk.parked()} == {a, b}
+
+
 def test_failing_handler_is_tried_five_times_and_others_flow(desk: Any, wire: Any) -> None:
     bad, *good = (uuid4() for _ in range(8))
     desk.failing[bad] = ValueError("Canary")

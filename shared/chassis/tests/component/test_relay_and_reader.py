@@ -20,7 +20,9 @@ from shared.chassis.tests.house import NAME, PARTITIONS, House, running, until
 
 from deskline_chassis import metrics
 from deskline_chassis import reader as reader_module
+from deskline_chassis import relay as relay_module
 from deskline_chassis.reader import FENCED_EXIT
+from deskline_chassis.relay_state import RelayState, StoredKey, read_keys
 from deskline_chassis.republish import republish
 from deskline_chassis.runtime import Beat, FatalLoopError
 from deskline_events.catalog import CATALOG
@@ -63,6 +65,33 @@ async def test_keys_travel_wrapped_and_their_erasure_stays(house: House) -> None
         assert not erased.get("keys")
         assert house.rows("SELECT count(*) FROM known_keys WHERE wrapped IS NOT NULL") == [(0,)]
     assert house.texts() == ["Анна"]
+
+
+async def test_leader_stopped_past_its_lease_announces_nothing_that_it_read_before(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What was overtaken meanwhile would be the newest again: a key after the erasure of its person.
+    read, stopped = read_keys, 0.0
+
+    async def read_and_stop(state: RelayState, limit: int) -> list[StoredKey]:
+        nonlocal stopped
+        keys = await read(state, limit)
+        if keys and not stopped:
+            with house.database.transaction() as connection:
+                house.log.lock(connection)
+                house.ring.erase(connection, keys[0].subject)
+            stopped = relay_module.LEASE_SECONDS
+        return keys
+
+    monkeypatch.setattr(relay_module, "read_keys", read_and_stop)
+    monkeypatch.setattr(relay_module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + stopped))
+    house.write("Анна")
+    async with house.relaying():
+        await until("announced", house.announced)
+    (term,) = house.rows("SELECT term FROM relay")[0]
+    assert (stopped, term) == (10, 2), "it takes over anew before it goes on"
+    records = await house.topic(house.broker.topic(keys_topic("intake")))
+    assert [bool(json.loads(one.value).get("keys")) for one in records] == [False]
 
 
 async def test_largest_event_is_announced_and_read(house: House) -> None:

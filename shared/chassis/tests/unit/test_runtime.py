@@ -56,6 +56,8 @@ def test_readiness_is_red_when_a_heartbeat_is_older_than_15_s() -> None:
     assert runtime.ready() == {"orbit": "no progress for 16 s"}
     assert b'deskline_loop_red{loop="orbit"} 1.0' in render()[0]
     assert b'deskline_loop_red{loop="moon"} 0.0' in render()[0]
+    assert b'deskline_loop_progress_age_seconds{loop="orbit"} 15.5' in render()[0]
+    assert b'deskline_loop_progress_age_seconds{loop="moon"} 0.5' in render()[0]
     orbit.progress()
     assert runtime.ready() == {}
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final
 from uuid import UUID, uuid5
+
+from pydantic_core import SchemaValidator, core_schema
 
 # Fixed for ever: ids of events are derived from it.
 EVENT_ID_NAMESPACE: Final = UUID("6f1d2e0a-3f0b-5d57-9d2c-8a6b1f7c4e21")
-T = TypeVar("T")
 Headers = tuple[tuple[str, bytes], ...]
 
 EPOCH_HEADER: Final = "deskline-epoch"
@@ -86,29 +87,20 @@ class Envelope:
         found = dict(headers)
         if found.get("ce_specversion") != b"1.0":
             raise EnvelopeError("ce_specversion is not 1.0")
-        return cls(
-            id=_take(found, "ce_id", UUID),
-            source=_take(found, "ce_source", str),
-            type=_take(found, "ce_type", str),
-            time=_take(found, "ce_time", _zoned),
-            subject=_take(found, "ce_subject", UUID),
-            sequence=_take(found, "ce_sequence", _positive),
-            correlation_id=_take(found, "ce_correlationid", UUID),
-            causation_id=_take(found, "ce_causationid", UUID) if "ce_causationid" in found else None,
-            epoch=_take(found, EPOCH_HEADER, _positive),
-            generation=_take(found, GENERATION_HEADER, _positive),
-            ignorable=found.get(IGNORABLE_HEADER) == b"1",
-            traceparent=_take(found, "traceparent", str) if "traceparent" in found else None,
-        )
-
-
-def _take(found: dict[str, bytes], name: str, parse: Callable[[str], T]) -> T:
-    try:
-        return parse(found[name].decode("ascii"))
-    except KeyError:
-        raise EnvelopeError(f"{name} is missing") from None
-    except ValueError:
-        raise EnvelopeError(f"{name} is malformed") from None
+        read: list[Any] = []
+        name = ""
+        try:
+            for name, parse in _REQUIRED:
+                read.append(parse(str(found[name], "ascii")))
+            for name, parse in _OPTIONAL:
+                read.append(parse(str(found[name], "ascii")) if name in found else None)
+        except KeyError:
+            raise EnvelopeError(f"{name} is missing") from None
+        except (ValueError, TypeError):
+            raise EnvelopeError(f"{name} is malformed") from None
+        read.insert(_PLACE_OF_CAUSATION, read.pop(-2))
+        read.insert(-1, found.get(IGNORABLE_HEADER) == b"1")
+        return cls(*read)
 
 
 def _zoned(text: str) -> datetime:
@@ -123,3 +115,24 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ValueError("below 1")
     return number
+
+
+# The standard library's takes five times as long.
+_uuid = SchemaValidator(core_schema.uuid_schema()).validate_python
+
+_REQUIRED: Final[tuple[tuple[str, Callable[[str], Any]], ...]] = (
+    ("ce_id", _uuid),
+    ("ce_source", str),
+    ("ce_type", str),
+    ("ce_time", _zoned),
+    ("ce_subject", _uuid),
+    ("ce_sequence", _positive),
+    ("ce_correlationid", _uuid),
+    (EPOCH_HEADER, _positive),
+    (GENERATION_HEADER, _positive),
+)
+_PLACE_OF_CAUSATION: Final = len(_REQUIRED) - 2
+_OPTIONAL: Final[tuple[tuple[str, Callable[[str], Any]], ...]] = (
+    ("ce_causationid", _uuid),
+    ("traceparent", str),
+)

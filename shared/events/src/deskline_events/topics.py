@@ -5,6 +5,10 @@ from typing import Final, Literal
 
 OWNERS: Final = ("intake", "tickets", "routing", "sla", "notify")
 KEY_OWNERS: Final = ("intake", "routing")
+READER_GROUPS: Final = tuple(
+    f"deskline.{reader}" for reader in ("tickets", "routing", "sla", "notify", "analytics")
+)
+"""The groups of the deployment's own readers, without its prefix."""
 DEFAULT_PARTITIONS: Final = 6
 
 
