@@ -70,8 +70,7 @@ def topics() -> list[Document]:
 
 def users() -> list[Document]:
     """A KafkaUser for each service, and one that may only look, for the autoscaler."""
-    looking = [_acl("topic", "deskline.", ["Describe"], "prefix")]
-    looking += [_acl("group", group, ["Describe"]) for name in SERVICES for group in groups_of(name)[:1]]
+    looking = [_acl("topic", "deskline.", ["Describe"], "prefix"), *_groups()]
     return [*(_user(name, _rights(name)) for name in SERVICES), _user(SCALER, looking)]
 
 
@@ -120,7 +119,16 @@ def _rights(service: str) -> list[Document]:
         operations += ["Write"] if topic in written else []
         operations += ["Read"] if topic in read else []
         rights.append(_acl("topic", topic.name, operations))
+    if service == "intake":
+        # Its doors take no more than the readers work off: it may see how far they are, and nothing else.
+        seen = [topic for topic in all_topics() if topic.kind != "watermarks" and topic not in written]
+        rights += [_acl("topic", topic.name, ["Describe"]) for topic in seen] + _groups()
     return rights + [_acl("group", group, ["Describe", "Read"]) for group in groups_of(service)]
+
+
+def _groups() -> list[Document]:
+    """How far each reader is, to be seen by who counts what is on its way."""
+    return [_acl("group", group, ["Describe"]) for name in SERVICES for group in groups_of(name)[:1]]
 
 
 def _acl(kind: str, name: str, operations: list[str], pattern: str = "literal") -> Document:

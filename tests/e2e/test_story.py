@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.judging.settling import quiet
-from tests.judging.site import judge
+from tests.judging.visiting import judge
 from tests.traffic import Customers, Operator, until
 
 from deskline_local.acts.printer import Printer

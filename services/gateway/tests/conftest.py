@@ -30,6 +30,7 @@ from deskline_gateway.api.live_views import LiveViews
 from deskline_gateway.api.routes import create_gateway
 from deskline_gateway.domain.addresses import Network
 from deskline_gateway.domain.limits import Limits, Rate
+from deskline_gateway.domain.room import Room
 from deskline_gateway.domain.rules import OWNERS
 from deskline_gateway.domain.rules import Owner as Name
 from deskline_gateway.domain.tokens import Token, hash_of, text_of
@@ -178,11 +179,10 @@ class Stage:
             admission,
             asking,
             LiveViews(audience, admission, asking, **(live or {})),
-            in_flight,
             body_seconds=1.0,
         )
         feed = None if broker is None else LiveFeed(broker, audience).run
-        gateway = Served(create_gateway(Runtime("gateway"), door.pass_on), http.close, feed)
+        gateway = Served(create_gateway(Runtime("gateway"), door.pass_on, Room(in_flight)), http.close, feed)
         self._closing += [gateway, *owners.values()]
         return World(tokens, played, gateway, owners, door, audience, clock)
 

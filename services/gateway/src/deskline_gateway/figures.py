@@ -23,6 +23,11 @@ SHED: Final = Counter(
     "Requests refused with 503 as so many were under way already.",
     registry=REGISTRY,
 )
+PLACES: Final = Gauge(
+    "deskline_gateway_places",
+    "How many requests may be under way; fewer than is set where owners are slow.",
+    registry=REGISTRY,
+)
 LIVE_UP: Final = Gauge(
     "deskline_gateway_live_up",
     "1 while live views hear of events; streams stay open without, and readiness does not depend on it.",

@@ -16,6 +16,7 @@ from deskline_gateway.api.asking import Asking
 from deskline_gateway.api.door import Door
 from deskline_gateway.api.live_views import LiveViews
 from deskline_gateway.api.routes import create_gateway
+from deskline_gateway.domain.room import Room
 from deskline_gateway.settings import GatewaySettings
 from deskline_gateway.timers import watch_upstreams
 from deskline_gateway.token_commands import token_commands
@@ -38,7 +39,8 @@ def _app(parts: Parts) -> FastAPI:
     admission = Admission(TokenCache(TokenTable(parts.database)), settings.limits, settings.proxy_networks)
     asking = Asking(_owners(parts, settings.in_flight), settings.identity_private_key.get_secret_value())
     live_views = LiveViews(_audience(parts), admission, asking)
-    return create_gateway(parts.runtime, Door(admission, asking, live_views, settings.in_flight).pass_on)
+    door = Door(admission, asking, live_views)
+    return create_gateway(parts.runtime, door.pass_on, Room(settings.in_flight))
 
 
 def _loops(parts: Parts) -> dict[str, Run]:

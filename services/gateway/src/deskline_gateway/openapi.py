@@ -14,6 +14,7 @@ from deskline_gateway.api.contract import SHAPES
 from deskline_gateway.api.contract.shared import Problem
 from deskline_gateway.api.describing import REFERENCE, SECURITY_SCHEME
 from deskline_gateway.api.routes import create_gateway
+from deskline_gateway.domain.room import Room
 from deskline_gateway.domain.rules import Rule
 
 PATH: Final = Path("docs/openapi/gateway.json")
@@ -21,7 +22,7 @@ PATH: Final = Path("docs/openapi/gateway.json")
 
 def document() -> dict[str, Any]:
     """The description of the door; the same code gives the same document."""
-    found = create_gateway(Runtime("gateway"), _never).openapi()
+    found = create_gateway(Runtime("gateway"), _never, Room(1)).openapi()
     components = found.setdefault("components", {})
     # The door passes bodies on unread, so FastAPI does not know these.
     unseen: list[type[BaseModel]] = [Problem]

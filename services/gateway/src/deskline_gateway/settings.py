@@ -30,7 +30,9 @@ class GatewaySettings(ServiceSettings):
     sla_url: OwnerUrl
     notify_url: OwnerUrl
     analytics_url: OwnerUrl
-    in_flight: Annotated[int, Field(ge=1, le=10_000)] = 128
+    in_flight: Annotated[
+        int, Field(ge=1, le=10_000, description="requests at once; fewer where owners are slow")
+    ] = 128
     token_per_second: Annotated[float, Field(gt=0, le=100_000, description="requests of one token")] = 100.0
     token_burst: Annotated[int, Field(ge=1, le=100_000)] = 400
     form_per_minute: Annotated[float, Field(gt=0, le=100_000, description="from one address")] = 20.0

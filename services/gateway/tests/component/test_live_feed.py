@@ -158,6 +158,22 @@ def test_a_queue_follows_tickets_by_their_routing(
     assert news(seen) == [("TicketRouted", 2), ("TicketAccepted", 3)]
 
 
+def test_what_happened_while_nobody_watched_is_known(
+    live: Any, broker: Broker, watch: Callable[[str], Any], until: Until
+) -> None:
+    live.analytics.body = b'{"items":[],"next_cursor":null}'
+    ticket, announcer = uuid4(), Announcer(broker)
+    told = figure("records_total", outcome="told")
+    announcer.say(ticket, ("deskline.tickets.TicketOpened.v1", 1))
+    announcer.say(ticket, ("deskline.tickets.TicketRouted.v1", 2), value=routed(QUEUE))
+    until(lambda: figure("records_total", outcome="told") == told + 2, 30.0)
+    seen = watch(f"/v1/queues/{QUEUE}/events")
+    announcer.say(ticket, ("deskline.tickets.TicketRouted.v1", 2), value=routed(UUID(int=1)))
+    announcer.say(ticket, ("deskline.sla.ClockStarted.v1", 1))
+    seen.until("ClockStarted")
+    assert news(seen) == [("ClockStarted", 2)]
+
+
 def test_what_can_not_be_read_is_passed_over(broker: Broker, watch: Callable[[str], Any]) -> None:
     ticket, announcer = uuid4(), Announcer(broker)
     seen = watch(f"/v1/tickets/{ticket}/events")

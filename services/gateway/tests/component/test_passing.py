@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from deskline_chassis.identity import HEADER, Verifier
+from deskline_chassis.metrics import REGISTRY
 from deskline_chassis.telemetry import configure_tracing, shutdown_tracing
 
 pytestmark = pytest.mark.component
@@ -58,6 +59,12 @@ class Flaky:
                         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
                         b"content-length: 2\r\nconnection: close\r\n\r\n{}"
                     )
+
+
+def figure(name: str) -> float:
+    found = REGISTRY.get_sample_value(name)
+    assert found is not None, name
+    return found
 
 
 def is_problem(answer: Any, status: int, code: str) -> bool:
@@ -273,11 +280,18 @@ def test_more_requests_than_the_door_takes_are_shed_before_anything_is_done(
     with ThreadPoolExecutor(2) as pool:
         slow = [pool.submit(world.ask, "GET", CARD, token) for _ in range(2)]
         until(lambda: len(world.tickets.received) == 2)
+        before = figure("deskline_gateway_shed_total")
         shed = world.ask("GET", CARD, token)
         assert is_problem(shed, 503, "overloaded")
         assert shed.headers["retry-after"] == "1"
+        russian = world.ask("GET", CARD, token, headers={"Accept-Language": "ru"})
+        assert russian.json()["title"] == "Сейчас слишком много запросов"
+        assert figure("deskline_gateway_shed_total") == before + 2
+        # Who asks how the door fares is answered all the same.
+        assert world.ask("GET", "/healthz").status_code == 200
         assert [one.result().status_code for one in slow] == [200, 200]
     assert len(world.tickets.received) == 2
+    assert figure("deskline_gateway_places") == 2
     world.tickets.seconds = 0.0
     assert world.ask("GET", CARD, token).status_code == 200
 

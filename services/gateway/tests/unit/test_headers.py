@@ -2,7 +2,7 @@
 
 import pytest
 
-from deskline_gateway.domain.headers import HeaderRefusedError, inward, is_query, outward
+from deskline_gateway.domain.headers import OF_FORMS, HeaderRefusedError, inward, is_query, outward
 
 pytestmark = pytest.mark.unit
 
@@ -79,3 +79,33 @@ def test_a_query_is_passed_on(query: bytes) -> None:
 @pytest.mark.parametrize("query", [b"a b", b"a#b", b"\xd0\xb0", b"a\r\nb", b'"', b"<x>", b"a" * 8193])
 def test_what_is_no_query_is_not_passed_on(query: bytes) -> None:
     assert not is_query(query)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ([("If-Match", '"1"'), ("if-match", '"1"')], "if-match: came more than once"),
+        ([("If-Match", "x" * 1025)], "if-match: is longer than 1024 characters"),
+        ([("If-Match", "é")], "if-match: holds characters other than printable ASCII"),
+    ],
+)
+def test_a_refusal_says_which_header_and_why(given: list[tuple[str, str]], reason: str) -> None:
+    with pytest.raises(HeaderRefusedError) as refused:
+        inward(given)
+    assert str(refused.value) == reason
+    assert f"{refused.value.name}: {refused.value.reason}" == reason
+
+
+def test_what_is_not_passed_on_hides_nothing_behind_it() -> None:
+    assert inward([("Cookie", "a=b"), ("If-Match", '"1"')]) == {"if-match": '"1"'}
+
+
+def test_a_header_and_a_query_may_be_as_long_as_that() -> None:
+    assert inward([("Idempotency-Key", "~" * 1024)]) == {"idempotency-key": "~" * 1024}
+    assert is_query(b"~" * 8192)
+
+
+def test_the_owner_of_a_form_is_told_whose_page_it_was() -> None:
+    given = [("Origin", "https://shop.example"), ("Cookie", "a=b")]
+    assert inward(given, OF_FORMS) == {"origin": "https://shop.example"}
+    assert inward(given) == {}

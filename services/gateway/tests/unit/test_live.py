@@ -1,5 +1,6 @@
 """What a live view tells and to whom, without a broker and without a wire."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from deskline_events.catalog import CATALOG
-from deskline_events.envelope import Envelope
+from deskline_events.envelope import Envelope, source_of
 from deskline_gateway.adapters.audience import BUFFER, Audience, StreamsFullError
-from deskline_gateway.domain.live import Notice, Progress, Whereabouts, frame, name_of
+from deskline_gateway.domain.live import Heard, Notice, Progress, Whereabouts, frame, heard_in, name_of
 
 pytestmark = pytest.mark.unit
 
@@ -27,6 +28,45 @@ EVENT = Envelope(
     epoch=1,
     generation=1,
 )
+HEARD = Heard(b"/deskline/tickets", str(ONE).encode(), 1, 1, EVENT.type, "NoteAdded")
+
+
+@pytest.mark.parametrize("wire_type", sorted(CATALOG))
+def test_what_an_owner_announces_is_heard(wire_type: str) -> None:
+    contract = CATALOG[wire_type]
+    source = source_of(contract.owner)
+    heard = heard_in(
+        replace(EVENT, source=source, type=wire_type, subject=TWO, sequence=7, generation=3).headers()
+    )
+    assert heard == Heard(source.encode(), str(TWO).encode(), 3, 7, wire_type, contract.name)
+    assert heard.ticket == TWO
+
+
+@pytest.mark.parametrize("header", ["ce_specversion", "ce_source", "ce_type", "ce_subject", "ce_sequence"])
+@pytest.mark.parametrize("value", [None, b"", b"0", b"-1", b"x\ny", b"\xff", "нет".encode()])
+def test_what_names_no_stream_place_and_type_is_not_heard(header: str, value: bytes | None) -> None:
+    headers = dict(EVENT.headers())
+    assert heard_in(headers.items()) == HEARD
+    assert heard_in([(name, one) for name, one in headers.items() if name != header]) is None
+    assert heard_in((headers | {header: value}).items()) is None
+
+
+def test_somebody_listens_from_the_first_stream_to_the_last() -> None:
+    async def comes() -> bool:
+        waiting = asyncio.create_task(audience.until_it_listens(60.0))
+        await asyncio.sleep(0)
+        with audience.subscribed(ticket=ONE), audience.subscribed(ticket=TWO):
+            await asyncio.wait_for(waiting, 10.0)
+        return audience.listens
+
+    audience = Audience(most=5, most_per_token=5)
+    assert not audience.listens
+    asyncio.run(audience.until_it_listens(0.0))
+    with audience.subscribed(ticket=ONE):
+        with audience.subscribed(queue=QUEUE):
+            assert audience.listens
+        assert audience.listens
+    assert not asyncio.run(comes())
 
 
 def test_a_frame_is_one_event_of_three_fields() -> None:
@@ -57,25 +97,28 @@ def test_what_is_no_type_of_ours_has_none(wire_type: str) -> None:
 
 def test_progress_drops_repeats_by_owner_and_stream() -> None:
     progress = Progress()
-    assert progress.version(ONE) is None
-    assert progress.advances(EVENT)
-    assert not progress.advances(EVENT)
-    assert not progress.advances(replace(EVENT, epoch=2))
-    assert progress.advances(replace(EVENT, sequence=3))
-    assert not progress.advances(replace(EVENT, sequence=2))
-    assert progress.advances(replace(EVENT, source="/deskline/sla"))
-    assert progress.advances(replace(EVENT, subject=TWO))
-    assert (progress.version(ONE), progress.version(TWO), progress.version(THREE)) == (3, 1, None)
-    assert progress.advances(replace(EVENT, generation=2))
-    assert progress.version(ONE) == 1
+    assert progress.version(HEARD) is None
+    assert progress.advances(HEARD)
+    assert not progress.advances(HEARD)
+    assert progress.advances(replace(HEARD, sequence=3))
+    assert not progress.advances(replace(HEARD, sequence=2))
+    assert progress.advances(replace(HEARD, source=b"/deskline/sla"))
+    other, third = (replace(HEARD, subject=str(one).encode()) for one in (TWO, THREE))
+    assert progress.advances(other)
+    assert (progress.version(HEARD), progress.version(other), progress.version(third)) == (3, 1, None)
+    assert progress.version(replace(HEARD, source=b"/deskline/sla", sequence=9)) == 3
+    assert progress.advances(replace(HEARD, generation=2))
+    assert progress.version(HEARD) == 1
 
 
 def test_progress_and_whereabouts_are_bounded() -> None:
     progress, whereabouts = Progress(most=2), Whereabouts(most=2)
-    for ticket in (ONE, TWO, ONE, THREE):
-        progress.advances(replace(EVENT, subject=ticket, sequence=len(progress._last) + 1))
+    of = {one: replace(HEARD, subject=str(one).encode()) for one in (ONE, TWO, THREE)}
+    for sequence, ticket in enumerate((ONE, TWO, ONE, THREE), start=1):
+        progress.advances(replace(of[ticket], sequence=sequence))
         whereabouts.moved(ticket, QUEUE)
-    assert (progress.version(TWO), whereabouts.queue_of(TWO)) == (None, None)
+    assert (progress.version(of[TWO]), whereabouts.queue_of(TWO)) == (None, None)
+    assert (progress.version(of[ONE]), progress.version(of[THREE])) == (3, 4)
     assert whereabouts.queue_of(ONE) == whereabouts.queue_of(THREE) == QUEUE
 
 
@@ -124,3 +167,24 @@ def test_places_are_counted_and_given_back() -> None:
     audience.close()
     with pytest.raises(StreamsFullError), audience.place(TOKEN):
         pass
+
+
+def test_a_stream_begins_with_its_first_event_in_any_generation() -> None:
+    for generation, sequence in ((0, 1), (1, 0)):
+        assert Progress().advances(replace(HEARD, generation=generation, sequence=sequence))
+    assert not Progress().advances(replace(HEARD, generation=0, sequence=0))
+
+
+def test_as_many_streams_are_remembered_as_was_said() -> None:
+    progress, whereabouts = Progress(most=2), Whereabouts(most=2)
+    of = {ticket: replace(HEARD, subject=str(ticket).encode()) for ticket in (ONE, TWO)}
+    for ticket in (ONE, TWO):
+        assert progress.advances(of[ticket])
+        whereabouts.moved(ticket, QUEUE)
+    assert not any(progress.advances(of[ticket]) for ticket in (ONE, TWO))
+    assert [whereabouts.queue_of(ticket) for ticket in (ONE, TWO)] == [QUEUE, QUEUE]
+
+
+def test_a_frame_of_the_stream_is_about_no_ticket() -> None:
+    text = frame(4, Notice(None, None, "resync"), "resync").decode()
+    assert text == 'id: 4\nevent: resync\ndata: {"ticket":null,"version":null,"type":"resync"}\n\n'

@@ -7,7 +7,9 @@ import pytest
 
 from deskline_chassis.runtime import Runtime
 from deskline_gateway.api.contract import SHAPES
-from deskline_gateway.api.routes import PROBES, UnruledRouteError, check_rules, create_gateway
+from deskline_gateway.api.routes import UnruledRouteError, check_rules, create_gateway
+from deskline_gateway.api.threshold import PROBES
+from deskline_gateway.domain.room import Room
 from deskline_gateway.domain.rules import OWNERS, ROLES, ParameterRefusedError
 from deskline_gateway.domain.table import RULES, is_cross_origin
 from deskline_gateway.openapi import document
@@ -22,7 +24,7 @@ async def never(*_: Any) -> Any:
 
 
 def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
-    app = create_gateway(Runtime("gateway"), never)
+    app = create_gateway(Runtime("gateway"), never, Room(1))
     routed = {
         (method, getattr(route, "path", ""))
         for route in app.routes
@@ -33,21 +35,21 @@ def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
 
 
 def test_a_route_without_a_rule_can_not_exist() -> None:
-    app = create_gateway(Runtime("gateway"), never)
+    app = create_gateway(Runtime("gateway"), never, Room(1))
     app.add_api_route("/v1/backdoor", never, methods=["POST"])
     with pytest.raises(UnruledRouteError, match="POST /v1/backdoor"):
         check_rules(app)
 
 
 def test_another_method_on_a_ruled_path_needs_a_rule_too() -> None:
-    app = create_gateway(Runtime("gateway"), never)
+    app = create_gateway(Runtime("gateway"), never, Room(1))
     app.add_api_route("/v1/tickets/{ticket_id}", never, methods=["DELETE"])
     with pytest.raises(UnruledRouteError, match="DELETE"):
         check_rules(app)
 
 
 def test_a_mounted_application_needs_a_rule_too() -> None:
-    app = create_gateway(Runtime("gateway"), never)
+    app = create_gateway(Runtime("gateway"), never, Room(1))
     app.mount("/static", never)
     with pytest.raises(UnruledRouteError, match="/static"):
         check_rules(app)
@@ -128,3 +130,55 @@ def test_an_id_is_written_anew_in_its_one_form() -> None:
     given = uuid4()
     rule = next(rule for rule in RULES if rule.name == "reply")
     assert rule.path_for({"ticket_id": str(given).upper()}) == f"/v1/tickets/{given}/replies"
+
+
+def test_the_card_stands_before_what_tickets_rights_decide() -> None:
+    rule = next(rule for rule in RULES if rule.behind_card)
+    assert rule.card_for({"ticket_id": TICKET.upper()}) == f"/v1/tickets/{TICKET}"
+    with pytest.raises(ParameterRefusedError, match="ticket_id is not a UUID"):
+        rule.card_for({"ticket_id": "../operators"})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "wanted"),
+    [
+        ("find_ticket_by_number", {"number": "0"}, "number is not a positive whole number"),
+        ("read_ticket", {"ticket_id": "0"}, "ticket_id is not a UUID"),
+        ("read_template", {"kind": "A", "language": "ru"}, "kind is not a word of a-z, 0-9 and underscore"),
+        ("read_template", {"kind": "a", "language": "A"}, "language is not ru or en"),
+    ],
+)
+def test_a_refused_part_of_a_path_is_named(name: str, given: dict[str, str], wanted: str) -> None:
+    rule = next(rule for rule in RULES if rule.name == name)
+    with pytest.raises(ParameterRefusedError) as refused:
+        rule.path_for(given)
+    assert str(refused.value) == wanted
+    assert f"{refused.value.name} is not {refused.value.wanted}" == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "path"),
+    [
+        ("find_ticket_by_number", {"number": "9" * 18}, f"/v1/tickets/by-number/{'9' * 18}"),
+        ("find_ticket_by_number", {"number": "10"}, "/v1/tickets/by-number/10"),
+        (
+            "read_template",
+            {"kind": "a" + "_9" * 19 + "z", "language": "en"},
+            "/v1/templates/a" + "_9" * 19 + "z/en",
+        ),
+        ("read_template", {"kind": "z", "language": "ru"}, "/v1/templates/z/ru"),
+        ("watch_ticket", {"ticket_id": TICKET}, f"/v1/tickets/{TICKET}"),
+        ("list_offers", {}, "/v1/offers"),
+    ],
+)
+def test_a_path_is_made_of_what_was_given(name: str, given: dict[str, str], path: str) -> None:
+    rule = next(rule for rule in RULES if rule.name == name)
+    assert rule.path_for(given) == path
+
+
+@pytest.mark.parametrize("text", ["1" + "0" * 18, "a" * 41, "1a"])
+def test_what_is_too_long_or_begins_with_a_digit_is_no_word_and_no_number(text: str) -> None:
+    for name, given in [("find_ticket_by_number", "number"), ("read_template", "kind")]:
+        rule = next(rule for rule in RULES if rule.name == name)
+        with pytest.raises(ParameterRefusedError, match=given):
+            rule.path_for({"language": "ru", given: text})

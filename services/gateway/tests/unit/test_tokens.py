@@ -215,3 +215,8 @@ def test_tokens_away_lets_nobody_in_and_is_not_asked_by_everybody(memory: Any, m
         assert await cache.believe(Presented(token.id, SECRET), now) == token
 
     asyncio.run(scenario())
+
+
+def test_a_secret_is_of_256_bits() -> None:
+    assert tokens.SECRET_BYTES == 32
+    assert presented([f"Bearer {text_of(ID, bytes(tokens.SECRET_BYTES))}"]) is not None

@@ -34,6 +34,23 @@ IN_FLIGHT: Final = Gauge(
     registry=REGISTRY,
 )
 BACKLOG: Final = Gauge("deskline_intake_backlog", "Accepted mails that wait to be read.", registry=REGISTRY)
+WAIT_SECONDS: Final = Gauge(
+    "deskline_intake_wait_seconds",
+    "How long what was accepted will take at a stage: unread, unannounced, or a reader of the deployment.",
+    ["stage"],
+    registry=REGISTRY,
+)
+SHEDDING: Final = Gauge(
+    "deskline_intake_shedding",
+    "1 while the doors send messages away, as too much is on its way already.",
+    registry=REGISTRY,
+)
+SHED: Final = Counter(
+    "deskline_intake_shed_total",
+    "Messages that were sent away with 4xx or 503, as too much was on its way already; by door: mail, form.",
+    ["door"],
+    registry=REGISTRY,
+)
 READ_SECONDS: Final = Histogram(
     "deskline_intake_read_seconds",
     "From a mail's acceptance to its announcement's commit.",

@@ -1,5 +1,6 @@
 """Intake, wired: the doors for mail and forms, the readers of what they stored, the sweeper, the relay."""
 
+import functools
 import sys
 from datetime import timedelta
 from typing import Final
@@ -8,14 +9,18 @@ from fastapi import FastAPI
 
 from deskline_chassis.http import create_app
 from deskline_chassis.identity import Verifier, trust
+from deskline_chassis.lag import Lags
 from deskline_chassis.runtime import Run
 from deskline_chassis.service import Parts, Service, command_line
 from deskline_chassis.settings import WRONG_SETTINGS
+from deskline_events.topics import READER_GROUPS
 from deskline_intake.adapters.objects import ERRORS, ObjectKeeper, open_objects
 from deskline_intake.adapters.registry import PostgresRegistry
 from deskline_intake.api import FORM_BODY_BYTES, Desk, add_routes
+from deskline_intake.channels.pressure import PressureGauge
 from deskline_intake.channels.smtp import SmtpDoor
 from deskline_intake.commands import contacts, lines
+from deskline_intake.domain.pressure import Pressure
 from deskline_intake.domain.rates import Rate
 from deskline_intake.handlers.erasing import Eraser
 from deskline_intake.handlers.forms import FormDoor
@@ -39,8 +44,11 @@ def loops(parts: Parts) -> dict[str, Run]:
         raise SystemExit(WRONG_SETTINGS) from None
     opener = MailOpener(parts.database, objects, settings.own_domain_names, settings.parse_seconds)
     registry = PostgresRegistry()
+    pressure = _pressure(parts)
+    lags = Lags(parts.broker, READER_GROUPS, "intake-pressure")
     return {
-        "smtp": SmtpDoor(settings, parts.database, _BELL).run,
+        "smtp": SmtpDoor(settings, parts.database, _BELL, pressure).run,
+        "pressure": PressureGauge(parts.database, lags, pressure).run,
         "parser": MailReader(parts.database, parts.log, registry, opener, _BELL, heavy=False).run,
         "heavy_parser": MailReader(parts.database, parts.log, registry, opener, _BELL, heavy=True).run,
         "sweeper": Sweeper(parts.database, objects).run,
@@ -60,6 +68,7 @@ def app(parts: Parts) -> FastAPI:
     trust(made, Verifier(settings.identity_public_key, parts.name))
     forms = FormDoor(
         parts.database,
+        _pressure(parts),
         Rate(settings.form_line_limit, timedelta(seconds=settings.form_line_seconds)),
         Rate(settings.form_address_limit, timedelta(seconds=settings.form_address_seconds)),
         _BELL.ring_from_thread,
@@ -67,6 +76,12 @@ def app(parts: Parts) -> FastAPI:
     registry = PostgresRegistry()
     add_routes(made, Desk(parts.database, registry, forms, Eraser(parts.database, parts.log, registry)))
     return made
+
+
+@functools.cache
+def _pressure(parts: Parts) -> Pressure:
+    # One for the process: the loop that looks, and the doors that ask it.
+    return Pressure(_settings(parts).backlog_seconds)
 
 
 def _settings(parts: Parts) -> IntakeSettings:

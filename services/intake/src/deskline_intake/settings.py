@@ -40,6 +40,10 @@ class IntakeSettings(ServiceSettings):
         int, Field(ge=1, le=1_000, description="forms with one address within its window, all lines together")
     ] = 5
     form_address_seconds: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+    backlog_seconds: Annotated[
+        float,
+        Field(gt=0, le=3_600, description="work on its way, above which the doors send messages away"),
+    ] = 10.0
     own_domains: Annotated[
         str | None,
         Field(

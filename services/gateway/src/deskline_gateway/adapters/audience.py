@@ -1,6 +1,7 @@
 """Who watches what: subscribers with bounded buffers, and the notices handed to those they concern."""
 
 import asyncio
+import contextlib
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -82,6 +83,7 @@ class Audience:
         self._progress = Progress()
         self._whereabouts = Whereabouts()
         self._closed = False
+        self._listens = asyncio.Event()
 
     @contextmanager
     def place(self, token: UUID) -> Iterator[None]:
@@ -103,6 +105,7 @@ class Audience:
         """A subscription to a ticket, or to a queue, for as long as the context lasts."""
         one = Subscription(ticket, queue)
         self._subscriptions.add(one)
+        self._listens.set()
         if ticket is not None:
             self._of_ticket[ticket].add(one)
         if queue is not None:
@@ -112,6 +115,8 @@ class Audience:
             yield one
         finally:
             self._subscriptions.discard(one)
+            if not self._subscriptions:
+                self._listens.clear()
             _leave(self._of_ticket, [] if ticket is None else [ticket], one)
             _leave(self._of_queue, [] if queue is None else [queue], one)
             _leave(self._listing, one.listed, one)
@@ -127,6 +132,16 @@ class Audience:
     def progress(self) -> Progress:
         """How far each stream was told."""
         return self._progress
+
+    @property
+    def listens(self) -> bool:
+        """Whether any stream is open."""
+        return self._listens.is_set()
+
+    async def until_it_listens(self, seconds: float) -> None:
+        """Until a stream is open, or the time is over."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._listens.wait(), seconds)
 
     def tell(self, ticket: UUID, notice: Notice, moved_to: UUID | None = None) -> None:
         """Hand a notice to all whom it concerns; those of the queue that the ticket leaves are told too."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,11 +15,10 @@ from pydantic import ValidationError
 from deskline_chassis.broker import Broker, TopicsMissingError, ensure_topics
 from deskline_chassis.runtime import Beat
 from deskline_chassis.watch import Standing, Watch
-from deskline_events.envelope import Envelope, EnvelopeError
 from deskline_events.tickets import TicketRouted
 from deskline_events.topics import OWNERS, events_topic
 from deskline_gateway.adapters.audience import BUFFER, Audience
-from deskline_gateway.domain.live import Notice, name_of
+from deskline_gateway.domain.live import Heard, Notice, heard_in
 from deskline_gateway.figures import LIVE_RECORDS, LIVE_UP
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,10 @@ _POLL_RECORDS: Final = BUFFER // 4
 _LOOK_SECONDS: Final = 5.0
 # Some turns of the loop, in which readers' tasks take what they were told.
 _TURN_SECONDS: Final = 0.005
+# A question costs the broker and us as much for one record as for hundreds: what comes within the same
+# moment is read together. Who comes when nobody was there ends the long rest at once.
+_REST_SECONDS: Final = 0.05
+_LONG_REST_SECONDS: Final = 1.0
 _START_SECONDS: Final = 30.0
 _BACKOFF_SECONDS: Final = (0.2, 5.0)
 # What may wait in memory; records are read for their headers.
@@ -139,36 +143,53 @@ class LiveFeed:
             batches: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MILLIS)
             for records in batches.values():
                 for record in records:
-                    self._hear(record)
+                    LIVE_RECORDS.labels(self._hear(record)).inc()
             if batches:
-                await asyncio.sleep(_TURN_SECONDS)
+                await self._rest(consumer)
             if time.monotonic() - looked_at >= _LOOK_SECONDS:
                 looked_at = time.monotonic()
                 await _look(consumer, watch)
 
-    def _hear(self, record: Any) -> None:
+    async def _rest(self, consumer: AIOKafkaConsumer) -> None:
+        """Read nothing for a moment, unless more is there already."""
+        places = consumer.assignment()
+        for place in places:
+            if await consumer.position(place) < (consumer.highwater(place) or 0):
+                await asyncio.sleep(_TURN_SECONDS if self._audience.listens else 0)
+                return
+        consumer.pause(*places)
+        if self._audience.listens:
+            await asyncio.sleep(_REST_SECONDS)
+        else:
+            await self._audience.until_it_listens(_LONG_REST_SECONDS)
+        consumer.resume(*places)
+
+    def _hear(self, record: Any) -> str:
+        """Take notice of a record and tell it whom it concerns; what became of it."""
+        heard = heard_in(record.headers)
         try:
-            envelope = Envelope.read(tuple(record.headers))
-            name = name_of(envelope.type)
-            queue = (
-                TicketRouted.model_validate_json(record.value).queue_id
-                if envelope.type == TicketRouted.TYPE
-                else None
-            )
-        except (EnvelopeError, ValidationError):
-            name = None
-        if name is None:
+            queue = None if heard is None else _queue_in(heard, record.value)
+        except ValidationError:
+            heard = None
+        if heard is None:
             # Its readers park it and tell of it; a live view has nothing to show.
-            LIVE_RECORDS.labels("unreadable").inc()
-            return
+            return "unreadable"
         progress = self._audience.progress
-        if not progress.advances(envelope):
-            LIVE_RECORDS.labels("repeated").inc()
-            return
-        LIVE_RECORDS.labels("told").inc()
-        # Another owner's event does not change the ticket: it comes with the version that was known last.
-        ticket = envelope.subject
-        self._audience.tell(ticket, Notice(ticket, progress.version(ticket), name), moved_to=queue)
+        if not progress.advances(heard):
+            return "repeated"
+        if self._audience.listens or queue is not None:
+            # Another owner's event does not change the ticket: it comes with the version that was known last.
+            ticket = heard.ticket
+            notice = Notice(ticket, progress.version(heard), heard.name)
+            self._audience.tell(ticket, notice, moved_to=queue)
+        return "told"
+
+
+def _queue_in(heard: Heard, value: bytes) -> UUID | None:
+    """The queue that the ticket stands in from this event on; raises ValidationError."""
+    if heard.type != TicketRouted.TYPE:
+        return None
+    return TicketRouted.model_validate_json(value).queue_id
 
 
 async def _look(consumer: AIOKafkaConsumer, watch: Watch) -> None:

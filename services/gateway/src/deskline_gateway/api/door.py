@@ -1,9 +1,7 @@
 """One request through the door: who it is, whether they may, what is passed on, what comes back."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -17,7 +15,7 @@ from deskline_gateway.api.asking import Asking, is_success, passed_on
 from deskline_gateway.api.live_views import LiveViews
 from deskline_gateway.domain.headers import OF_FORMS, HeaderRefusedError, inward, is_query
 from deskline_gateway.domain.rules import ParameterRefusedError, Rule
-from deskline_gateway.figures import REQUESTS, SHED
+from deskline_gateway.figures import REQUESTS
 from deskline_gateway.ports import OwnerAwayError
 
 log = structlog.get_logger(__name__)
@@ -27,23 +25,17 @@ BODY_SECONDS: Final = 10.0
 
 @dataclass(slots=True)
 class Door:
-    """Lets requests through by their rule; `in_flight` is how many at once, more are shed.
-
-    An open live view takes no place here: it has limits of its own.
-    """
+    """Lets requests through by their rule; `body_seconds` is how long a body may take."""
 
     admission: Admission
     asking: Asking
     live_views: LiveViews
-    in_flight: int
     body_seconds: float = BODY_SECONDS
-    _inside: int = field(default=0, init=False)
 
     async def pass_on(self, rule: Rule, request: Request) -> Response:
         """The owner's answer to a request; raises Problem, counted like an answer."""
         try:
-            with self._place():
-                response = await self._pass_on(rule, request)
+            response = await self._pass_on(rule, request)
         except Problem as problem:
             REQUESTS.labels(rule.name, f"{problem.status // 100}xx").inc()
             raise
@@ -79,17 +71,6 @@ class Door:
                 return await request.body()
         except (TimeoutError, ClientDisconnect):
             raise problems.body_too_slow() from None
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._inside >= self.in_flight:
-            SHED.inc()
-            raise problems.overloaded()
-        self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
 
 
 def _headers(rule: Rule, request: Request) -> dict[str, str]:

@@ -11,6 +11,8 @@ from deskline_chassis.runtime import Runtime
 from deskline_gateway.api.describing import describe
 from deskline_gateway.api.outward import Outward
 from deskline_gateway.api.problems import Refusal, on_refusal
+from deskline_gateway.api.threshold import PROBES, Threshold
+from deskline_gateway.domain.room import Room
 from deskline_gateway.domain.rules import Rule
 from deskline_gateway.domain.table import RULES
 
@@ -23,9 +25,6 @@ VERSION: Final = "1"
 _FORMS: Final = "/v1/lines/"
 FORM_BYTES: Final = 128 * 1024
 
-# What the chassis adds to every service; the door has no rule for them, since nobody acts in them.
-PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-
 
 class UnruledRouteError(Exception):
     """A route of the application is not in the table of rules, or a rule has no route."""
@@ -33,8 +32,8 @@ class UnruledRouteError(Exception):
     safe_message = True
 
 
-def create_gateway(runtime: Runtime, pass_on: PassOn) -> FastAPI:
-    """The door's application; raises UnruledRouteError."""
+def create_gateway(runtime: Runtime, pass_on: PassOn, room: Room) -> FastAPI:
+    """The door's application, for as many requests at once as there is room; raises UnruledRouteError."""
     app = create_app(
         "Deskline gateway", VERSION, runtime, body_limits={_FORMS: FORM_BYTES}, trust_traceparent=False
     )
@@ -43,6 +42,7 @@ def create_gateway(runtime: Runtime, pass_on: PassOn) -> FastAPI:
         app.add_api_route(
             rule.path, _endpoint(rule, pass_on), methods=[rule.method], name=rule.name, **describe(rule)
         )
+    app.add_middleware(Threshold, room=room)
     app.add_middleware(Outward)
     check_rules(app)
     return app

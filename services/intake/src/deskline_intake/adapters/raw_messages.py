@@ -1,6 +1,7 @@
 """Raw messages in PostgreSQL: stored before they are acknowledged, then taken lane by lane."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from deskline_intake.ports import AcceptedMail, Outcome, StoredLine, StoredMail
 LEASE_SECONDS: Final = 6
 CAREFUL_TRIES: Final = 3
 CHUNK: Final = 1024 * 1024
+_MOST_COUNTED: Final = 50_000
 
 # PostgreSQL's binary format of COPY: signature, flags and extension; -1 for NULL; -1 fields at the end.
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -209,6 +211,28 @@ def forget_raw(connection: Conn, raw_ids: Sequence[UUID]) -> None:
         " erased_at = clock_timestamp() WHERE raw_id = ANY(%s) AND erased_at IS NULL",
         (list(raw_ids),),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Messages that were ever stored and that wait to be read; events ever written and announced."""
+
+    stored: int
+    unread: int
+    events: int
+    announced: int
+
+
+def progress(connection: Conn) -> Progress:
+    """How far what was accepted has come in this service; sequences may have gaps, which do no harm here."""
+    row = connection.execute(
+        "SELECT (SELECT last_value FROM raw_messages_arrival_seq), (SELECT count(*) FROM"
+        " (SELECT FROM raw_messages WHERE state = 'received' LIMIT %s) AS unread),"
+        " (SELECT coalesce(max(id), 0) FROM events), (SELECT position FROM relay)",
+        (_MOST_COUNTED,),
+    ).fetchone()
+    assert row is not None  # noqa: S101 -- a SELECT without FROM gives one row
+    return Progress(*row)
 
 
 def backlog(connection: Conn) -> int:

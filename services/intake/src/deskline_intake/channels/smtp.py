@@ -23,8 +23,9 @@ from deskline_intake import figures
 from deskline_intake.adapters.lines import find_mail_line
 from deskline_intake.adapters.raw_messages import Unit, store_units
 from deskline_intake.channels.group_commit import GroupCommit
-from deskline_intake.channels.smtp_session import Content, Envelope, InFlight, MailSession
+from deskline_intake.channels.smtp_session import Content, Envelope, InFlight, MailSession, TurnedAway
 from deskline_intake.domain.addresses import normalise_address, split_plus_address
+from deskline_intake.domain.pressure import Pressure
 from deskline_intake.domain.senders import author_of, lane_of
 from deskline_intake.messages import reply_token
 from deskline_intake.ports import AcceptedMail, StoredLine
@@ -39,6 +40,8 @@ STORE_SECONDS: Final = 30.0
 LINE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 5.0
 _MOST_LINES: Final = 10_000
+_CROWDED: Final = "421 4.3.2 Too many connections, try again later"
+_PRESSED: Final = "4.3.2 Too much mail is on its way, try again later"
 _LATER: Final = "451 4.3.0 Not possible at the moment, try again later"
 
 
@@ -59,10 +62,11 @@ class MailEnvelope(Envelope):
 class SmtpDoor:
     """What every connection shares; aiosmtpd calls the `handle_…` methods."""
 
-    def __init__(self, settings: IntakeSettings, database: Database, bell: Bell) -> None:
+    def __init__(self, settings: IntakeSettings, database: Database, bell: Bell, pressure: Pressure) -> None:
         self.in_flight = InFlight(settings.smtp_in_flight_bytes)
         self.mail_bytes = settings.mail_bytes
         self._settings = settings
+        self._pressure = pressure
         self._database = database
         self._group = GroupCommit(self._store, bell.ring)
         self._sessions: set[MailSession] = set()
@@ -95,7 +99,13 @@ class SmtpDoor:
         self._group.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _session(self) -> MailSession:
+    def _session(self) -> asyncio.Protocol:
+        if len(self._sessions) >= self._settings.smtp_connections:
+            figures.MAILS.labels("deferred").inc()
+            return TurnedAway(_CROWDED)
+        if self._pressure.is_high:
+            self._count_shed()
+            return TurnedAway(f"421 {_PRESSED}")
         return _Session(
             self,
             hostname=self._settings.smtp_name,
@@ -103,20 +113,31 @@ class SmtpDoor:
             loop=asyncio.get_running_loop(),
         )
 
-    def enter(self, session: MailSession) -> bool:
-        if len(self._sessions) >= self._settings.smtp_connections:
-            figures.MAILS.labels("deferred").inc()
-            return False
+    def enter(self, session: MailSession) -> None:
         self._sessions.add(session)
         self._empty.clear()
         figures.CONNECTIONS.set(len(self._sessions))
-        return True
 
     def leave(self, session: MailSession) -> None:
         self._sessions.discard(session)
         if not self._sessions:
             self._empty.set()
         figures.CONNECTIONS.set(len(self._sessions))
+
+    async def handle_MAIL(  # noqa: N802 -- the library's name and signature
+        self, _server: Any, _session: Any, envelope: MailEnvelope, address: str, options: list[str]
+    ) -> str:
+        """A mail begins, unless too much is on its way already."""
+        if self._pressure.is_high:
+            self._count_shed()
+            return f"451 {_PRESSED}"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
+
+    def _count_shed(self) -> None:
+        figures.MAILS.labels("deferred").inc()
+        figures.SHED.labels("mail").inc()
 
     async def handle_RCPT(  # noqa: N802 -- the library's name and signature
         self, _server: Any, _session: Any, envelope: MailEnvelope, address: str, _options: list[str]
@@ -227,7 +248,8 @@ def _plain(address: str | None) -> str | None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=512)
+        # Who is to be sent away must get in as far as that: a full queue would let them wait for nothing.
+        return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise FatalLoopError(WRONG_SETTINGS, f"can't listen for mail on {host} port {port}: {why}") from None

@@ -125,14 +125,26 @@ class Door(Protocol):
     in_flight: InFlight
     mail_bytes: int
 
-    def enter(self, session: "MailSession") -> bool:
-        """Whether one more connection is let in."""
+    def enter(self, session: "MailSession") -> None:
+        """A connection was let in."""
 
     def leave(self, session: "MailSession") -> None:
         """A connection ended."""
 
     async def take(self, envelope: Envelope, content: Content) -> str:
         """Store a mail, close its content when it is stored or not, and say what is answered."""
+
+
+class TurnedAway(asyncio.Protocol):
+    """A connection that is told why and ended; it costs next to nothing, since there may be many of them."""
+
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast("asyncio.Transport", transport)
+        stream.write(f"{self._answer}\r\n".encode())
+        stream.close()
 
 
 class MailSession(SMTP):
@@ -154,29 +166,14 @@ class MailSession(SMTP):
         self.command_size_limits = defaultdict(lambda: COMMAND_CHARS)
         self._door = door
         self._errors = 0
-        self._inside = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        stream = cast("asyncio.Transport", transport)
-        self._inside = self._door.enter(self)
-        if not self._inside:
-            stream.write(b"421 4.3.2 Too many connections, try again later\r\n")
-            transport.close()
-            return
+        self._door.enter(self)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._inside:
-            self._inside = False
-            self._door.leave(self)
-            super().connection_lost(error)
-
-    def eof_received(self) -> bool | None:
-        return super().eof_received() if self._inside else False
-
-    def data_received(self, data: bytes) -> None:
-        if self._inside:
-            super().data_received(data)
+        self._door.leave(self)
+        super().connection_lost(error)
 
     def end(self) -> None:
         """The service stops; a mail that is being stored still gets its answer."""
@@ -259,4 +256,4 @@ class MailSession(SMTP):
         self._set_post_data_state()  # type: ignore[no-untyped-call]  # the library's
 
 
-__all__ = ["Content", "Door", "Envelope", "InFlight", "MailSession", "Session"]
+__all__ = ["Content", "Door", "Envelope", "InFlight", "MailSession", "Session", "TurnedAway"]

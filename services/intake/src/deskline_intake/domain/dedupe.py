@@ -16,8 +16,8 @@ _BLANKS = re.compile(rb"[ \t\r\n]+")
 _CONTENT_HEADERS = ("from", "subject", "content-type", "content-transfer-encoding", "in-reply-to")
 
 _BY_SERVERS = """
-received return-path delivered-to x-original-to envelope-to x-envelope-to x-envelope-from dkim-
-signature domainkey-signature domainkey-status authentication-results received-spf dkim-filter
+received return-path delivered-to x-original-to envelope-to x-envelope-to x-envelope-from
+dkim-signature domainkey-signature domainkey-status authentication-results received-spf dkim-filter
 x-received x-delivered-to x-rcpt-to x-real-to x-failover status x-status x-uid x-uidl x-keywords
 x-forwarded-to x-forwarded-for x-forwarded-encrypted x-gm-message-state x-google-dkim-signature
 x-google-smtp-source x-virus-scanned x-virus-status x-dspam-result x-bogosity x-amavis-alert

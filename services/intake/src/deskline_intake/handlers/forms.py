@@ -14,6 +14,7 @@ from deskline_intake import figures
 from deskline_intake.adapters import forms, raw_messages
 from deskline_intake.domain.addresses import split_plus_address
 from deskline_intake.domain.forms import Form, raw_id_of, scope_of, source_key_of, write_form
+from deskline_intake.domain.pressure import Pressure
 from deskline_intake.domain.rates import Rate, recent, wait_for
 from deskline_intake.domain.senders import lane_of
 from deskline_intake.ports import AcceptedMail, StoredLine
@@ -48,8 +49,11 @@ class FormPost:
 class FormDoor:
     """Takes forms over; several replicas keep one count."""
 
-    def __init__(self, database: Database, line: Rate, address: Rate, ring: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, pressure: Pressure, line: Rate, address: Rate, ring: Callable[[], None]
+    ) -> None:
         self._database = database
+        self._pressure = pressure
         self._line = line
         self._address = address
         self._ring = ring
@@ -63,6 +67,10 @@ class FormDoor:
             # A robot must not learn that it was found out.
             figures.FORMS.labels("trapped").inc()
             return raw_id
+        if self._pressure.is_high:
+            figures.SHED.labels("form").inc()
+            figures.FORMS.labels("busy").inc()
+            raise FormRefused("busy", timedelta(seconds=self._pressure.retry_seconds))
         mail = _accepted(post, source_key, raw_id)
         try:
             with self._turn(), self._database.transaction() as connection:

@@ -1,0 +1,450 @@
+"""What messages are known by: the same for ever, or what came before an upgrade would come twice after it."""
+
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from deskline_intake.domain.classify import Classification, classify, suppress_auto_reply
+from deskline_intake.domain.dedupe import MailIdentity, canonical_message_hash, identify, source_key
+from deskline_intake.domain.forms import (
+    NAMESPACE,
+    Form,
+    FormFieldError,
+    clean_address,
+    clean_key,
+    clean_name,
+    clean_subject,
+    clean_text,
+    encoded,
+    raw_id_of,
+    read_form,
+    scope_of,
+    source_key_of,
+    write_form,
+)
+from deskline_intake.domain.limits import MailLimits
+from deskline_intake.domain.mail import ParsedMail, guess_language, parse_mail
+from deskline_intake.domain.problems import Problem
+from deskline_intake.domain.rates import Rate, recent, wait_for
+from deskline_intake.domain.senders import LANES, author_of, lane_of
+
+pytestmark = pytest.mark.unit
+
+MAIL = (
+    b"Received: from a by b\r\nFrom: ivan@zavod.ru\r\nTo: support@example.ru\r\n"
+    b"Date: Mon, 15 Jan 2024 10:00:00 +0300\r\nSubject: Help\r\nMessage-ID: <1@zavod.ru>\r\n"
+    b"Content-Type: text/plain\r\nContent-Transfer-Encoding: 7bit\r\nIn-Reply-To: <0@zavod.ru>\r\n\r\n"
+    b"It broke.\rBadly.\r\n\t\r\n"
+)
+NAMELESS = MAIL.replace(b"Message-ID: <1@zavod.ru>\r\n", b"")
+BODY = "bdcf1d894b1859a8fe3186a74722203f9459e2c7ad0eee42251f7336a75988b7"
+LINE = UUID(int=4)
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_a_mails_identity_is_the_same_for_ever() -> None:
+    named = "12436dd79a3899178acf80c126c229a52e3ac9309501871bcb96a10f140a529a"
+    nameless = "ddd05be1c281474e46984b3a515e99e0a169aa0272bd3c30414eff1d8cb90692"
+    assert identify("line", MAIL) == MailIdentity(named, BODY, "1@zavod.ru", windowed=False)
+    assert identify("line", NAMELESS) == MailIdentity(nameless, BODY, None, windowed=True)
+    again = "8e046c99acb1b5873d78190621d8c224ab13f301692fd857dd1a35323fb8fad4"
+    assert source_key("line", None, NAMELESS, occurrence="2") == again
+    content = "b266f0a74511c197dcd2b7100723a2b4a5ddc14e671e6c9839205257f2059ca1"
+    assert canonical_message_hash(NAMELESS) == content
+    odd = "6e6717d089f2ee2fbae70c32a61c6d95eac64315e32388973af992cf61fa3438"
+    assert identify("\ud800", MAIL).source_key == odd
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"Subject: Help", b"Subject: Other"),
+        (b"From: ivan", b"From: oleg"),
+        (b"Content-Type: text/plain", b"Content-Type: text/html"),
+        (b"Encoding: 7bit", b"Encoding: 8bit"),
+        (b"<0@zavod.ru>", b"<2@zavod.ru>"),
+        (b"Badly.", b"Well."),
+    ],
+)
+def test_what_makes_another_mail_of_it(before: bytes, after: bytes) -> None:
+    assert identify("line", MAIL.replace(before, after)).body_hash != BODY
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"Received: from a by b", b"Received: from c by d"),
+        (b"10:00:00", b"11:00:00"),
+        (b"To: support", b"To: sales"),
+        (b"Subject: Help", b"Subject:  Help "),
+        (b"\r\n", b"\n"),
+        (b"\n\t\r\n", b"\n\n \n\t\n"),
+    ],
+)
+def test_what_makes_no_other_mail_of_it(before: bytes, after: bytes) -> None:
+    assert identify("line", MAIL.replace(before, after)).body_hash == BODY
+
+
+@pytest.mark.parametrize(
+    "written", ["DKIM-Signature", "X-Spam-Status", "ARC-Seal", "Return-Path", "TLS-Required"]
+)
+def test_what_servers_write_is_no_part_of_a_nameless_mail(written: str) -> None:
+    assert identify("line", f"{written}: x\r\n".encode() + NAMELESS) == identify("line", NAMELESS)
+    other = b"X-Order: 7\r\n" + NAMELESS
+    assert identify("line", other).source_key != identify("line", NAMELESS).source_key
+
+
+def test_a_forms_keys_are_the_same_for_ever() -> None:
+    assert UUID("0b7a6c1d-93b8-5e4e-a5a4-64d6bc0f2e35") == NAMESPACE
+    key = "1e926b1cf6675631a86993997e1379ab3b4bfc846d344275b27195f422ae7ccd"
+    assert source_key_of(LINE, "key") == key
+    assert raw_id_of("ab" * 32) == UUID("d4b8417f-ac7e-5268-a649-4f428ce370a7")
+    scope = "a5d714fd0fbedb0512cdc9a2d49a173139baf8b5c061df16f38b3fc69855f7d5"
+    assert scope_of("address", "a@b").hex() == scope
+    form = Form("a@b", "Тема", "Текст", "Имя")
+    stored = '{"source_key":"k","address":"a@b","name":"Имя","subject":"Тема","text":"Текст"}'
+    assert write_form(form, "k") == stored.encode()
+    assert read_form(stored.encode()) == (form, "k")
+
+
+def test_a_senders_lane_is_the_same_for_ever() -> None:
+    assert LANES == 64
+    assert [lane_of(LINE, author) for author in (None, "", "a@b", "c@d", "\ud800")] == [25, 25, 14, 58, 54]
+
+
+@pytest.mark.parametrize(
+    ("head", "author"),
+    [
+        (b"Subject: x\r\nFrom: A <A@B.C>\r\n", "a@b.c"),
+        (b"Subject: x\rFrom: a@b.c\r", "a@b.c"),
+        (b"From: a@b.c, d@e.f\n", "a@b.c"),
+        (b"From: nobody\n", None),
+        (b"", None),
+    ],
+)
+def test_who_wrote_a_mail(head: bytes, author: str | None) -> None:
+    assert author_of(head) == author
+
+
+# Forms
+
+
+@pytest.mark.parametrize(
+    ("clean", "given", "cleaned"),
+    [
+        (clean_key, "!~" * 100, "!~" * 100),
+        (clean_name, " Ann\r\n Smith ", "Ann Smith"),
+        (clean_name, "", ""),
+        (clean_name, "x" * 100, "x" * 100),
+        (clean_subject, "x" * 200, "x" * 200),
+        (clean_address, " A@B.C", "a@b.c"),
+        (clean_text, " a\r\nb\rc\u2028d\u2029e\x85f\x07\t ", "a\nb\nc\nd\ne\nf"),
+        (clean_text, "я" * 32_768, "я" * 32_768),
+    ],
+)
+def test_what_a_form_may_hold(clean: Any, given: str, cleaned: str) -> None:
+    assert clean(given) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("clean", "given", "reason"),
+    [
+        (clean_key, "", "has 1 to 200 visible ASCII characters"),
+        (clean_key, "x" * 201, "has 1 to 200 visible ASCII characters"),
+        (clean_key, "a b", "has 1 to 200 visible ASCII characters"),
+        (clean_key, "a\n", "has 1 to 200 visible ASCII characters"),
+        (clean_name, "x" * 101, "has over 100 characters"),
+        (clean_name, "\ud800", "holds half of a surrogate pair"),
+        (clean_subject, "x" * 201, "has over 200 characters"),
+        (clean_subject, " \x00 ", "is empty"),
+        (clean_address, "nobody", "is no mail address"),
+        (clean_address, f"{' ' * 250}a@b.c", "is no mail address"),
+        (clean_address, "a\u200b@b.c", "is no mail address"),
+        (clean_text, " \n\x00", "is empty"),
+        (clean_text, "я" * 32_768 + "x", "has over 65536 bytes"),
+        (clean_text, "\udfff", "holds half of a surrogate pair"),
+        (encoded, "\udfff", "holds half of a surrogate pair"),
+    ],
+)
+def test_what_a_form_may_not_hold(clean: Any, given: str, reason: str) -> None:
+    with pytest.raises(FormFieldError) as refused:
+        clean(given)
+    assert str(refused.value) == reason
+    assert refused.value.safe_message is True
+
+
+def test_an_address_of_a_form_has_room_for_the_longest() -> None:
+    longest = f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.{'c' * 6}"
+    assert len(longest) == 254
+    assert clean_address(longest) == longest
+    with pytest.raises(FormFieldError):
+        clean_address(longest + "c")
+    # Within the limit as it was typed, and over it in punycode.
+    with pytest.raises(FormFieldError):
+        clean_address(f"{'a' * 60}@{'.'.join(['я' * 30] * 6)}.c")
+
+
+def test_a_name_is_told_with_the_text() -> None:
+    assert Form("a@b", "s", "t", "Ann").signed_text == "t\n\n— Ann"
+    assert Form("a@b", "s", "t").signed_text == "t"
+
+
+# Rates
+
+
+def test_never_more_than_so_often_in_any_window() -> None:
+    rate = Rate(2, timedelta(seconds=10))
+    hits = [NOW - timedelta(seconds=age) for age in (1, 10, 4, 9.999)]
+    assert recent(hits, NOW, rate) == [hits[0], hits[2], hits[3]]
+    assert wait_for(hits, NOW, rate) == timedelta(seconds=6)
+    assert wait_for(hits[:1], NOW, rate) == timedelta()
+    assert wait_for(hits[1:2], NOW, rate) == timedelta()
+    assert wait_for([NOW, NOW], NOW, rate) == timedelta(seconds=10)
+
+
+# Classes
+
+
+def mail(**given: Any) -> ParsedMail:
+    return ParsedMail(**({"from_address": "ann@client.example", "subject": "Printer"} | given))
+
+
+def signal(name: str, value: str, **given: Any) -> ParsedMail:
+    return mail(signals=((name, value),), **given)
+
+
+CLASSES: list[tuple[str, ParsedMail, str | None, str]] = [
+    ("a person", mail(), "ann@client.example", "human"),
+    ("an unknown envelope", mail(), None, "human"),
+    ("no answer is asked for", signal("auto-submitted", "no"), None, "human"),
+    ("null sender", mail(), "<>", "auto_reply"),
+    ("null return path", mail(return_path=""), None, "auto_reply"),
+    ("an envelope goes before a return path", mail(return_path=""), "a@b", "human"),
+    ("auto-replied", signal("auto-submitted", "auto-replied; x"), None, "auto_reply"),
+    (
+        "auto-replied by a list",
+        mail(signals=(("auto-submitted", "auto-replied"), ("list-id", "x"))),
+        None,
+        "auto_reply",
+    ),
+    ("auto-generated", signal("auto-submitted", "auto-generated (x)"), None, "auto_reply"),
+    ("a list", signal("list-id", "<x>"), None, "list"),
+    ("a list by precedence", signal("precedence", "list"), None, "list"),
+    ("bulk", signal("precedence", "bulk"), None, "auto_reply"),
+    ("junk", signal("precedence", "junk"), None, "auto_reply"),
+    ("auto_reply", signal("precedence", "auto_reply"), None, "auto_reply"),
+    ("auto-reply", signal("precedence", "auto-reply"), None, "auto_reply"),
+    ("first class", signal("precedence", "first-class"), None, "human"),
+    ("a loop of somebody's", signal("x-loop", "a@b"), None, "auto_reply"),
+    ("ours by id", mail(message_id="x@Desk.example"), None, "own_loop"),
+    ("ours by loop", signal("x-loop", "x <y@desk.example>,"), None, "own_loop"),
+    ("a bounce", mail(report_type="delivery-status"), None, "bounce"),
+    ("a read receipt", mail(report_type="disposition-notification"), None, "auto_reply"),
+    ("failed recipients", signal("x-failed-recipients", "a@b"), None, "bounce"),
+    ("the daemon", mail(from_address="mailer-daemon@x"), "a@b", "bounce"),
+    ("a postmaster who writes", mail(from_address="postmaster@x"), "a@b", "human"),
+    ("a postmaster of nobody", mail(from_address="postmaster@x"), "", "bounce"),
+    (
+        "a postmaster who says so",
+        mail(from_address="postmaster@x", subject="Undelivered mail"),
+        "a@b",
+        "bounce",
+    ),
+    ("nobody who says so", mail(subject="Письмо не доставлено"), "", "bounce"),
+    ("somebody who says so", mail(subject="Письмо не доставлено"), "a@b", "human"),
+    ("no reply", mail(from_address="no-reply@x"), None, "auto_reply"),
+    ("no reply, numbered", mail(from_address="noreply+7@x"), None, "auto_reply"),
+    ("no reply, twice", mail(from_address="donotreply@x", reply_to="noreply@x"), None, "auto_reply"),
+    ("a form by no reply", mail(from_address="no_reply@x", reply_to="ann@x"), None, "human"),
+    ("who has a name like it", mail(from_address="noreplyann@x"), None, "human"),
+    ("away, and it answers", mail(subject="Автоответ: в отпуске", in_reply_to="a@b"), None, "auto_reply"),
+    (
+        "away, by Outlook",
+        signal("x-auto-response-suppress", "all", subject="Out of office"),
+        None,
+        "auto_reply",
+    ),
+    ("away, by Exchange", signal("x-ms-exchange-inbox-rules-loop", "x", subject="OOO"), None, "auto_reply"),
+    ("about being away", mail(subject="Out of office"), None, "human"),
+    ("an answer about it", mail(subject="Re: out of office", in_reply_to="a@b"), None, "human"),
+    ("a vacation", signal("x-vacation", "yes"), None, "auto_reply"),
+    ("no vacation", signal("x-vacation", "no"), None, "human"),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "envelope", "kind"), [row[1:] for row in CLASSES], ids=[row[0] for row in CLASSES]
+)
+def test_who_wrote_it(found: ParsedMail, envelope: str | None, kind: str) -> None:
+    assert classify(found, frozenset({"DESK.example"}), envelope) == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"),
+    [
+        ("all", True),
+        ("dr, oof", True),
+        ("AutoReply".lower(), True),
+        ("none", False),
+        ("", False),
+        ("allx", False),
+    ],
+)
+def test_who_asks_for_silence(value: str, asked: bool) -> None:
+    assert suppress_auto_reply(signal("x-auto-response-suppress", value)) is asked
+    assert not suppress_auto_reply(mail())
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        ("Auto-Submitted: auto-replied", "auto_reply"),
+        ("Precedence: bulk", "auto_reply"),
+        ("X-Loop: a@b.c", "auto_reply"),
+        ("List-Id: <x>", "list"),
+        ("List-Unsubscribe: <mailto:a@b.c>", "list"),
+        ("List-Post: <mailto:a@b.c>", "list"),
+        ("List-Help: <mailto:a@b.c>", "list"),
+        ("List-Subscribe: <mailto:a@b.c>", "list"),
+        ("List-Owner: <mailto:a@b.c>", "list"),
+        ("List-Archive: <https://b.c>", "list"),
+        ("X-Autoreply: yes", "auto_reply"),
+        ("X-Autorespond: yes", "auto_reply"),
+        ("X-Auto-Reply: yes", "auto_reply"),
+        ("X-Autoresponder: yes", "auto_reply"),
+        ("X-Mail-Autoreply: yes", "auto_reply"),
+        ("X-Autoreply-From: a@b.c", "auto_reply"),
+        ("X-Autogenerated: yes", "auto_reply"),
+        ("X-Vacation: yes", "auto_reply"),
+        ("X-Failed-Recipients: a@b.c", "bounce"),
+        ("X-Auto-Response-Suppress: All\nSubject: Out of office", "auto_reply"),
+        ("X-MS-Exchange-Inbox-Rules-Loop: a@b.c\nSubject: Out of office", "auto_reply"),
+        ("X-Order: 7\nSubject: Out of office", "human"),
+    ],
+)
+def test_a_header_tells_who_wrote_a_mail(header: str, kind: str) -> None:
+    read = parse_mail(f"From: ann@client.example\n{header}\n\nText\n".encode(), MailLimits())
+    assert classify(read, frozenset(), None) == kind
+
+
+def test_words_of_the_wire_are_the_released_ones() -> None:
+    assert [one.value for one in Classification] == ["human", "auto_reply", "list", "bounce", "own_loop"]
+    assert [one.value for one in Problem] == [
+        "oversize",
+        "too_many_parts",
+        "too_deep",
+        "unparseable",
+        "malformed_structure",
+        "headers_truncated",
+        "duplicate_header",
+        "charset_guessed",
+        "charset_replaced",
+        "encoding_broken",
+        "text_truncated",
+        "attachment_dropped",
+        "no_sender",
+    ]
+
+
+# Whole mails
+
+
+def test_an_empty_mail_has_nothing_but_problems() -> None:
+    assert ParsedMail() == parse_mail(b"From: a@b.c\n\n", MailLimits()).__class__()
+    empty = parse_mail(b"", MailLimits())
+    unset = {one.name: one.default for one in fields(ParsedMail)}
+    assert {name: getattr(empty, name) for name in unset if name != "problems"} == {
+        name: value for name, value in unset.items() if name != "problems"
+    }
+    assert empty.problems == {Problem.NO_SENDER}
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("", None),
+        ("123 — …", None),
+        ("Hello", "en"),
+        ("Привет", "ru"),
+        ("a" * 3 + "я", "ru"),
+        ("a" * 4 + "я", "en"),
+        ("\ud800", None),
+        ("a" * 4_000 + "я" * 9_000, "en"),
+    ],
+)
+def test_a_language_is_told_by_its_letters(text: str, language: str | None) -> None:
+    assert guess_language(text) == language
+
+
+WHOLE = b"""Return-Path: <Bounce@Client.example>
+Delivered-To: help+T@brand.example
+X-Original-To: <help@brand.example>
+From: "Smith, Ann" <Ann@Client.example>
+To: help@brand.example, Help <HELP@brand.example>, x@y.example
+Cc: z@y.example
+Reply-To: other@client.example, second@client.example
+Message-ID: < 1 @client.example>
+In-Reply-To: <0@desk.example> <9@desk.example>
+References: <a@x> <0@desk.example>
+Subject: =?utf-8?q?Hello?=
+\tworld
+Date: Mon, 15 Jan 2024 10:00:00 +0300
+Auto-Submitted: NO
+List-Id: <L>
+
+Text
+"""
+
+
+def test_a_whole_mail() -> None:
+    assert parse_mail(WHOLE, MailLimits()) == ParsedMail(
+        message_id="1@client.example",
+        in_reply_to="0@desk.example",
+        references=("a@x", "0@desk.example"),
+        from_address="ann@client.example",
+        from_name="Smith, Ann",
+        to=("help@brand.example", "x@y.example"),
+        cc=("z@y.example",),
+        reply_to="other@client.example",
+        delivered_to=("help+t@brand.example", "help@brand.example"),
+        return_path="bounce@client.example",
+        subject="Hello world",
+        date_header="Mon, 15 Jan 2024 10:00:00 +0300",
+        text="Text",
+        reply="Text",
+        html=False,
+        html_source="",
+        language="en",
+        attachments=(),
+        report_type=None,
+        delivery_statuses=(),
+        bounced_message_ids=(),
+        signals=(("auto-submitted", "no"), ("list-id", "<l>")),
+        problems=frozenset(),
+    )
+
+
+def test_a_mail_that_is_too_large_is_read_by_its_headers() -> None:
+    read = parse_mail(WHOLE, MailLimits(raw_bytes=len(WHOLE) - 1))
+    assert (read.text, read.subject, read.from_address) == ("", "Hello world", "ann@client.example")
+    assert read.problems == {Problem.OVERSIZE}
+    assert parse_mail(WHOLE, MailLimits(raw_bytes=len(WHOLE))).problems == frozenset()
+    long = b"X: " + b"y" * 70_000 + b"\n" + WHOLE
+    assert parse_mail(long, MailLimits(raw_bytes=9)).problems == {Problem.OVERSIZE, Problem.HEADERS_TRUNCATED}
+
+
+def test_the_first_and_the_last_references_are_kept() -> None:
+    named = " ".join(f"<{number}@x>" for number in range(9))
+    raw = f"From: a@b.c\nReferences: {named}\n\n".encode()
+    assert parse_mail(raw, MailLimits(references=9)).references == tuple(f"{n}@x" for n in range(9))
+    kept = parse_mail(raw, MailLimits(references=5)).references
+    assert kept == ("0@x", "1@x", "6@x", "7@x", "8@x")
+
+
+def test_what_is_there_twice_is_a_problem() -> None:
+    assert parse_mail(b"Subject: x\n" + WHOLE, MailLimits()).problems == {Problem.DUPLICATE_HEADER}
+    assert parse_mail(b"X-Any: x\nX-Any: y\n" + WHOLE, MailLimits()).problems == frozenset()
+    assert parse_mail(b"From: Ann <>\n\n", MailLimits()).from_name == "Ann"
