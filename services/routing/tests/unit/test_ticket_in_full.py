@@ -1,0 +1,458 @@
+"""Given a ticket, when tickets tells of it, then the whole ticket: this changed, and nothing else."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from deskline_events.conditions import Circumstances
+from deskline_events.facts import Customer, Fact, Line
+from deskline_events.tickets import (
+    Actor,
+    CustomerMessage,
+    CustomerReplied,
+    DecisionRefused,
+    Escalated,
+    OfferDeclined,
+    OfferEnded,
+    PriorityChanged,
+    StageChanged,
+    TicketAccepted,
+    TicketOffered,
+    TicketOpened,
+    TicketRouted,
+    TicketUnassigned,
+)
+from deskline_routing.domain.deciding import withdraw_offer
+from deskline_routing.domain.ticket import (
+    ENDED,
+    Offer,
+    Ticket,
+    UnknownTicketError,
+    conduct_in,
+    evolve,
+    open_ticket,
+)
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+UNTIL = NOW + timedelta(minutes=30)
+OLGA, OLEG, QUEUE, OFFER, ASKED, TEAM, OTHER, LINE, COMPANY, TICKET, STORY = (
+    UUID(int=number) for number in range(1, 12)
+)
+SYSTEM, BY_OLEG = Actor(kind="system"), Actor(kind="operator", id=OLEG)
+FOUND = Circumstances(line_id=LINE, channel="email", language="ru", level=1, priority="medium")
+OPEN = Offer(OFFER, OLGA, 4, NOW, UNTIL, team_id=TEAM, decision_id=UUID(int=50))
+
+# Everything is set, so that whatever a fact should clear is seen to be cleared, and nothing else.
+FULL = Ticket(
+    ticket_id=TICKET,
+    correlation_id=STORY,
+    waiting_since=NOW,
+    circumstances=FOUND,
+    stage="in_progress",
+    assignment_no=4,
+    queue_id=QUEUE,
+    requeue=True,
+    asked_no=4,
+    asked_id=ASKED,
+    assignee_id=OLEG,
+    assignee_team_id=TEAM,
+    return_no=4,
+    offer=OPEN,
+    preferred_id=OLGA,
+    queue_attempt=2,
+    attempt=3,
+    refusals=1,
+    refused_by={OLEG: "declined"},
+    waiting=True,
+)
+UNTRIED: dict[str, Any] = {
+    "attempt": 0,
+    "queue_attempt": 0,
+    "refusals": 0,
+    "refused_by": {},
+    "waiting": False,
+}
+ASKED_NOTHING: dict[str, Any] = {"asked_no": None, "asked_id": None}
+
+
+def team_for(queue_id: UUID | None, operator_id: UUID) -> UUID | None:
+    """A team that tells what was asked."""
+    return None if queue_id is None else UUID(int=queue_id.int * 1000 + operator_id.int)
+
+
+def after(ticket: Ticket, fact: Fact) -> Ticket:
+    return evolve(ticket, fact, LATER, team_for)
+
+
+def refused(**given: Any) -> DecisionRefused:
+    fields: dict[str, Any] = {
+        "decision": "offer",
+        "decision_id": UUID(int=77),
+        "offer_id": None,
+        "reason": "stale",
+        "stage": "waiting_customer",
+        "assignee_id": OLEG,
+        "assignment_no": 4,
+    }
+    return DecisionRefused(**(fields | given))
+
+
+def opened(**given: Any) -> TicketOpened:
+    fields: dict[str, Any] = {
+        "number": 7,
+        "line": Line(line_id=LINE, name="Support", channel="form", language="en"),
+        "contact_id": OLGA,
+        "customer": Customer(contact_id=OLGA, tier="gold", company_id=COMPANY, new=True, verified=True),
+        "subject": "Printer",
+        "message": CustomerMessage(source_key="0" * 64, received_at=NOW, kind="human", text="x"),
+        "priority": "high",
+        "level": 2,
+        "reply_token": "t",
+    }
+    return TicketOpened(**(fields | given))
+
+
+# TicketOpened
+
+
+def test_an_opened_ticket_is_new_and_has_what_conditions_ask() -> None:
+    assert open_ticket(TICKET, STORY, opened(), LATER) == Ticket(
+        ticket_id=TICKET,
+        correlation_id=STORY,
+        waiting_since=NOW,
+        circumstances=Circumstances(
+            line_id=LINE,
+            channel="form",
+            language="en",
+            level=2,
+            priority="high",
+            tier="gold",
+            company_id=COMPANY,
+            new_contact=True,
+            verified=True,
+        ),
+        stage="new",
+        assignment_no=0,
+        queue_id=None,
+        requeue=False,
+        asked_no=None,
+        asked_id=None,
+        assignee_id=None,
+        assignee_team_id=None,
+        return_no=None,
+        offer=None,
+        preferred_id=None,
+        queue_attempt=0,
+        attempt=0,
+        refusals=0,
+        refused_by={},
+        waiting=False,
+    )
+
+
+def test_what_is_not_said_of_a_customer_is_not_assumed() -> None:
+    customer = Customer(contact_id=OLGA, tier=None, company_id=None, new=False, verified=False)
+    found = open_ticket(TICKET, STORY, opened(customer=customer), LATER).circumstances
+    assert (found.tier, found.company_id, found.new_contact, found.verified) == (None, None, False, False)
+
+
+def test_an_offer_is_by_default_nobodys_yet() -> None:
+    made = Offer(OFFER, OLGA, 4, NOW, UNTIL)
+    assert (made.team_id, made.seen_at, made.withdrawn, made.decision_id) == (None, None, False, None)
+
+
+def test_a_hole_in_a_stream_may_be_named_in_a_log() -> None:
+    assert UnknownTicketError.safe_message is True
+
+
+def test_nobody_waits_since_a_time_to_come() -> None:
+    earlier = NOW - timedelta(minutes=1)
+    assert open_ticket(TICKET, STORY, opened(), earlier).waiting_since == earlier
+
+
+# StageChanged, PriorityChanged
+
+
+def moved(stage: Any, no: int) -> StageChanged:
+    return StageChanged(before="new", after=stage, actor=SYSTEM, cycle=1, assignment_no=no)
+
+
+def test_a_move_under_the_same_number_changes_the_stage_alone() -> None:
+    assert after(FULL, moved("waiting_customer", 4)) == replace(FULL, stage="waiting_customer")
+
+
+def test_a_move_under_another_number_forgets_what_was_tried() -> None:
+    expected = replace(FULL, stage="waiting_customer", assignment_no=5, **UNTRIED)
+    assert after(FULL, moved("waiting_customer", 5)) == expected
+
+
+@pytest.mark.parametrize("stage", sorted(ENDED))
+def test_nobody_is_waited_for_in_a_ticket_that_is_over(stage: Any) -> None:
+    assert after(FULL, moved(stage, 4)) == replace(FULL, stage=stage, waiting=False)
+    assert not after(replace(FULL, waiting=False), moved("in_progress", 4)).waiting
+
+
+def test_a_ticket_is_over_in_these_stages() -> None:
+    assert {"resolved", "closed", "merged", "spam", "abandoned"} == ENDED
+
+
+def test_a_priority_and_a_level_change_one_circumstance_each() -> None:
+    fact = PriorityChanged(before="medium", after="high", actor=SYSTEM)
+    assert after(FULL, fact) == replace(FULL, circumstances=FOUND.model_copy(update={"priority": "high"}))
+
+
+# TicketRouted
+
+
+def test_a_queue_answers_the_question_for_it() -> None:
+    fact = TicketRouted(queue_id=OTHER, team_id=TEAM, actor=SYSTEM, assignment_no=4)
+    assert after(FULL, fact) == replace(FULL, queue_id=OTHER, requeue=False, waiting=False, **ASKED_NOTHING)
+
+
+def test_a_queue_under_a_later_number_answers_the_question_too() -> None:
+    fact = TicketRouted(queue_id=OTHER, team_id=TEAM, actor=SYSTEM, assignment_no=5)
+    expected = replace(FULL, queue_id=OTHER, requeue=False, assignment_no=5, **ASKED_NOTHING, **UNTRIED)
+    assert after(FULL, fact) == expected
+
+
+def test_a_queue_under_an_earlier_number_leaves_the_question_open() -> None:
+    asking = replace(FULL, assignment_no=3, asked_no=4)
+    routed = after(asking, TicketRouted(queue_id=OTHER, team_id=TEAM, actor=SYSTEM, assignment_no=3))
+    assert routed == replace(asking, queue_id=OTHER, requeue=False, waiting=False)
+    unasked = replace(FULL, **ASKED_NOTHING)
+    again = after(unasked, TicketRouted(queue_id=OTHER, team_id=TEAM, actor=SYSTEM, assignment_no=4))
+    assert again == replace(unasked, queue_id=OTHER, requeue=False, waiting=False)
+
+
+def test_a_persons_queue_is_no_way_back_to_who_was_preferred() -> None:
+    fact = TicketRouted(queue_id=OTHER, team_id=TEAM, actor=BY_OLEG, assignment_no=4)
+    expected = replace(FULL, queue_id=OTHER, requeue=False, waiting=False, preferred_id=None, **ASKED_NOTHING)
+    assert after(FULL, fact) == expected
+
+
+# TicketOffered, OfferDeclined, OfferEnded
+
+
+def offered(offer_id: UUID) -> TicketOffered:
+    return TicketOffered(
+        offer_id=offer_id, operator_id=OLEG, queue_id=OTHER, until=UNTIL, assignment_no=5, decision_id=ASKED
+    )
+
+
+def test_an_offer_that_is_known_was_seen_then() -> None:
+    assert after(FULL, offered(OFFER)) == replace(FULL, offer=replace(OPEN, seen_at=LATER))
+
+
+@pytest.mark.parametrize("known", [None, OPEN])
+def test_an_offer_of_an_earlier_life_is_taken_over_in_whole(known: Offer | None) -> None:
+    ticket = replace(FULL, offer=known)
+    adopted = Offer(UUID(int=88), OLEG, 5, LATER, UNTIL, team_id=team_for(OTHER, OLEG), seen_at=LATER)
+    assert after(ticket, offered(UUID(int=88))) == replace(ticket, offer=adopted, waiting=False)
+
+
+def test_a_declined_or_missed_offer_is_open_no_more_and_is_not_made_again() -> None:
+    declined = OfferDeclined(offer_id=OFFER, operator_id=OLGA, assignment_no=4)
+    missed = OfferEnded(offer_id=OFFER, operator_id=OLGA, reason="timed_out", assignment_no=4)
+    withdrawn = OfferEnded(offer_id=OFFER, operator_id=OLGA, reason="operator_left", assignment_no=4)
+    for fact, how in [(declined, "declined"), (missed, "timed_out")]:
+        refused_by: dict[UUID, Any] = {OLEG: "declined", OLGA: how}
+        assert after(FULL, fact) == replace(FULL, offer=None, refused_by=refused_by)
+    assert after(FULL, withdrawn) == replace(FULL, offer=None)
+
+
+def test_what_ends_another_offer_leaves_the_open_one() -> None:
+    another = OfferDeclined(offer_id=UUID(int=88), operator_id=OLGA, assignment_no=4)
+    refused_by: dict[UUID, Any] = {OLEG: "declined", OLGA: "declined"}
+    assert after(FULL, another) == replace(FULL, refused_by=refused_by)
+    without = replace(FULL, offer=None)
+    assert after(without, another) == replace(without, refused_by=refused_by)
+
+
+# TicketAccepted, TicketUnassigned, Escalated
+
+
+@pytest.mark.parametrize(("by", "offer"), [(OFFER, None), (None, OPEN), (UUID(int=88), OPEN)])
+def test_an_accepted_ticket_is_its_operators_by_the_team_of_its_queue(
+    by: UUID | None, offer: Offer | None
+) -> None:
+    fact = TicketAccepted(operator_id=OLGA, offer_id=by, actor=BY_OLEG, assignment_no=5)
+    assert after(FULL, fact) == replace(
+        FULL,
+        assignment_no=5,
+        assignee_id=OLGA,
+        assignee_team_id=team_for(QUEUE, OLGA),
+        return_no=None,
+        preferred_id=None,
+        offer=offer,
+        **UNTRIED,
+    )
+
+
+def test_accepted_under_the_same_number_it_is_waited_for_no_longer() -> None:
+    fact = TicketAccepted(operator_id=OLGA, offer_id=OFFER, actor=BY_OLEG, assignment_no=4)
+    expected = replace(FULL, assignee_id=OLGA, assignee_team_id=team_for(QUEUE, OLGA), return_no=None)
+    assert after(FULL, fact) == replace(expected, preferred_id=None, offer=None, waiting=False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "refused_by"),
+    [
+        ("given_back", {OLEG: "declined"}),
+        ("taken_away", {OLEG: "declined"}),
+        ("escalated", {}),
+        ("queue_changed", {}),
+        ("operator_left", {}),
+        ("operator_lost", {}),
+    ],
+)
+def test_who_gave_a_ticket_back_or_lost_it_is_not_asked_first(reason: Any, refused_by: Any) -> None:
+    fact = TicketUnassigned(operator_id=OLEG, reason=reason, actor=SYSTEM, assignment_no=5)
+    expected = replace(FULL, assignment_no=5, assignee_id=None, assignee_team_id=None, return_no=None)
+    assert after(FULL, fact) == replace(expected, **(UNTRIED | {"refused_by": refused_by}))
+
+
+@pytest.mark.parametrize("no", [4, 5])
+def test_an_escalated_ticket_asks_for_a_queue_of_its_level(no: int) -> None:
+    fact = Escalated(
+        before=1, after=3, reason="manual", actor=SYSTEM, assignment_no=no, preferred_operator_id=OLEG
+    )
+    expected = replace(
+        FULL,
+        assignment_no=no,
+        circumstances=FOUND.model_copy(update={"level": 3}),
+        requeue=True,
+        assignee_id=None,
+        assignee_team_id=None,
+        return_no=None,
+        preferred_id=OLEG,
+        waiting=False,
+    )
+    assert after(replace(FULL, requeue=False), fact) == replace(expected, **(UNTRIED if no == 5 else {}))
+
+
+# DecisionRefused
+
+
+def test_a_refusal_tells_the_stage_and_who_has_the_ticket_whatever_was_decided() -> None:
+    told = replace(FULL, stage="waiting_customer")
+    assert after(FULL, refused(decision="step")) == told
+    assert after(FULL, refused(assignee_id=OLGA, decision="step")) == replace(
+        told, assignee_id=OLGA, assignee_team_id=None
+    )
+    assert after(FULL, refused(assignment_no=5, decision="step")) == replace(told, assignment_no=5, **UNTRIED)
+
+
+def test_a_refused_queue_counts_where_the_number_was_right() -> None:
+    told = replace(FULL, stage="waiting_customer", **ASKED_NOTHING)
+    assert after(FULL, refused(decision="queue", decision_id=ASKED)) == replace(told, refusals=2)
+    moved_on = after(FULL, refused(decision="queue", decision_id=ASKED, assignment_no=5))
+    assert moved_on == replace(told, assignment_no=5, **UNTRIED)
+
+
+def test_a_refused_offer_is_gone_and_counts_where_the_number_was_right() -> None:
+    told = replace(FULL, stage="waiting_customer", offer=None)
+    by_offer, by_decision = {"offer_id": OFFER}, {"decision_id": OPEN.decision_id}
+    for named in (by_offer, by_decision):
+        assert after(FULL, refused(**named)) == replace(told, refusals=2)
+        assert after(FULL, refused(**named, assignment_no=5)) == replace(told, assignment_no=5, **UNTRIED)
+
+
+def test_a_refused_withdrawal_ends_the_offer_and_counts_for_nothing() -> None:
+    told = replace(FULL, stage="waiting_customer", offer=None)
+    assert after(FULL, refused(decision="withdrawal", offer_id=OFFER)) == told
+
+
+@pytest.mark.parametrize("decision", ["queue", "offer", "withdrawal"])
+def test_a_refusal_of_what_is_not_asked_any_more_changes_no_question(decision: str) -> None:
+    told = replace(FULL, stage="waiting_customer")
+    assert after(FULL, refused(decision=decision, offer_id=UUID(int=88))) == told
+    without = replace(FULL, offer=None)
+    assert after(without, refused(decision=decision, offer_id=UUID(int=88))) == replace(told, offer=None)
+
+
+@pytest.mark.parametrize("decision", ["unassignment", "step"])
+def test_a_refusal_of_another_kind_leaves_the_offer_that_it_names(decision: str) -> None:
+    assert after(FULL, refused(decision=decision, offer_id=OFFER)).offer == OPEN
+    assert after(FULL, refused(decision=decision, decision_id=ASKED)).asked_id == ASKED
+
+
+def test_an_assignee_is_asked_for_again_only_under_another_number() -> None:
+    told = replace(FULL, stage="waiting_customer")
+    assert after(FULL, refused(decision="unassignment")) == told
+    moved_on = after(FULL, refused(decision="unassignment", assignment_no=5))
+    assert moved_on == replace(told, assignment_no=5, return_no=None, **UNTRIED)
+    assert after(FULL, refused(decision="step", assignment_no=5)).return_no == 4
+
+
+def test_other_facts_leave_a_ticket_as_it_is() -> None:
+    said = CustomerReplied(contact_id=OLGA, message=opened().message)
+    assert after(FULL, said) is FULL
+
+
+# What follows from a ticket
+
+
+def test_whose_load_a_ticket_is() -> None:
+    assert FULL.holders == (OLEG, OLGA)
+    assert replace(FULL, offer=None).holders == (OLEG,)
+    assert replace(FULL, assignee_id=None).holders == (OLGA,)
+    assert replace(FULL, stage="closed").holders == (OLGA,)
+    assert replace(FULL, assignee_id=None, offer=None).holders == ()
+
+
+def test_a_ticket_needs_somebody_unless_anything_is_open() -> None:
+    idle = replace(FULL, assignee_id=None, offer=None, **ASKED_NOTHING)
+    assert idle.needs_somebody
+    assert replace(idle, asked_no=3).needs_somebody
+    for more in ({"asked_no": 4}, {"assignee_id": OLEG}, {"offer": OPEN}, {"stage": "spam"}):
+        assert not replace(idle, **more).needs_somebody
+
+
+def test_a_new_round_asks_everybody() -> None:
+    assert FULL.begin_round() == replace(FULL, refused_by={})
+
+
+def test_half_of_the_time_is_enough_to_have_seen_an_offer() -> None:
+    assert not OPEN.was_seen_in_time
+    half = NOW + timedelta(minutes=15)
+    assert replace(OPEN, seen_at=half).was_seen_in_time
+    assert not replace(OPEN, seen_at=half + timedelta(microseconds=1)).was_seen_in_time
+
+
+def test_what_facts_say_of_operators() -> None:
+    missed = OfferEnded(offer_id=OFFER, operator_id=OLGA, reason="timed_out", assignment_no=4)
+    seen = replace(FULL, offer=replace(OPEN, seen_at=NOW))
+    assert conduct_in(None, missed) is None
+    assert conduct_in(replace(FULL, offer=None), missed) is None
+    assert conduct_in(replace(seen, offer=replace(OPEN, seen_at=NOW, offer_id=UUID(int=88))), missed) is None
+    found = conduct_in(seen, missed)
+    assert found is not None
+    assert (found.operator_id, found.kind) == (OLGA, "timed_out")
+    answers = [
+        OfferDeclined(offer_id=OFFER, operator_id=OLGA, assignment_no=4),
+        TicketAccepted(operator_id=OLGA, offer_id=OFFER, actor=SYSTEM, assignment_no=5),
+    ]
+    for fact in answers:
+        found = conduct_in(None, fact)
+        assert found is not None
+        assert (found.operator_id, found.kind) == (OLGA, "answered")
+    assert conduct_in(seen, moved("closed", 4)) is None
+
+
+def test_a_withdrawal_names_the_offer_and_waits_for_its_end() -> None:
+    ruling = withdraw_offer(FULL, "operator_lost")
+    assert ruling is not None
+    assert ruling.ticket == replace(FULL, offer=replace(OPEN, withdrawn=True))
+    assert ruling.fact.model_dump(include={"offer_id", "operator_id", "assignment_no", "reason"}) == {
+        "offer_id": OFFER,
+        "operator_id": OLGA,
+        "assignment_no": 4,
+        "reason": "operator_lost",
+    }
+    assert withdraw_offer(replace(FULL, offer=None), "operator_lost") is None
