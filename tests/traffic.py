@@ -4,25 +4,20 @@ import smtplib
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 from tests.judging.commands import Given
+from tests.judging.waiting import until
 
 from deskline_local.deployment import OWN_DOMAIN
+
+__all__ = ["Customers", "Operator", "until"]
 
 Json = dict[str, Any]
 PATIENCE = 120.0
 ASK_AGAIN = {408, 409, 429, 500, 502, 503, 504}
-
-
-def until(what: str, holds: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.2)
 
 
 @dataclass
@@ -88,13 +83,18 @@ class Customers:
 
 @dataclass
 class Operator:
-    """Takes what is offered, answers, notes, moves; repeats a call of unknown fate under the same key."""
+    """Takes what is offered, answers, notes, moves; repeats a call of unknown fate under the same key.
+
+    Or leaves it at that: of such commands one in `leaves_every`, if any, keeps its fate unknown.
+    """
 
     url: str
     token: str
     actor: str | None = None
+    leaves_every: int = 0
     given: list[Given] = field(default_factory=list)
     unknown: int = 0
+    unanswered: int = 0
     turn: int = 0
 
     def __post_init__(self) -> None:
@@ -125,7 +125,7 @@ class Operator:
         if self.turn % 5 == 0:
             self._command(ticket, "decline", answer)
             return
-        if self._command(ticket, "accept", answer).status >= 300:
+        if self._command(ticket, "accept", answer).outcome != "ok":
             time.sleep(0.1)
             return
         self._command(ticket, "notes", {"text": "смотрю"})
@@ -138,10 +138,11 @@ class Operator:
             body = {"stage": "resolved", "closing_reason": "solved"}
             self._command(ticket, "stage", body, card["version"])
 
-    def again(self, one: Given) -> tuple[int, Json]:
-        """The same command under the same key."""
+    def again(self, one: Given, *, leaves_every: int = 0) -> tuple[int, Json]:
+        """The same command under the same key; status 0 where it was left without an answer."""
         headers = {"Idempotency-Key": one.key} | ({"If-Match": one.match} if one.match else {})
-        return self._insist("POST", f"/v1/tickets/{one.ticket_id}/{one.what}", one.body, headers)
+        path = f"/v1/tickets/{one.ticket_id}/{one.what}"
+        return self._insist("POST", path, one.body, headers, leaves_every)
 
     def _card(self, ticket_id: str) -> Json:
         status, card = self._insist("GET", f"/v1/tickets/{ticket_id}", None, {})
@@ -151,14 +152,17 @@ class Operator:
     def _command(self, ticket_id: str, what: str, body: Json, version: int | None = None) -> Given:
         key, match = str(uuid.uuid4()), None if version is None else f'"{version}"'
         asked = Given(ticket_id, what, key, body, 0, {}, match, actor=self.actor)
-        status, answer = self.again(asked)
+        status, answer = self.again(asked, leaves_every=self.leaves_every)
         given = replace(asked, status=status, answer=answer)
         self.given.append(given)
         return given
 
-    def _insist(self, method: str, path: str, body: Json | None, headers: dict[str, str]) -> tuple[int, Json]:
+    def _insist(
+        self, method: str, path: str, body: Json | None, headers: dict[str, str], leaves_every: int = 0
+    ) -> tuple[int, Json]:
         deadline = time.monotonic() + PATIENCE
         while True:
+            is_unknown = True
             try:
                 answer = self._http.request(method, path, json=body, headers=headers)
             except httpx.TransportError:
@@ -167,6 +171,10 @@ class Operator:
                 if answer.status_code not in ASK_AGAIN or self._is_final(answer):
                     return answer.status_code, answer.json()
                 self.unknown += answer.status_code >= 500
+                is_unknown = answer.status_code not in {429, 503}
+            self.unanswered += is_unknown
+            if leaves_every and is_unknown and self.unanswered % leaves_every == 0:
+                return 0, {}
             assert time.monotonic() < deadline, f"{method} {path}: no answer within {PATIENCE} s"
             time.sleep(0.1)
 

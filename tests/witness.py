@@ -17,8 +17,8 @@ Record = Any
 """aiokafka's ConsumerRecord, which has no types."""
 
 
-async def read_topic(bootstrap: str, topic: str) -> list[Record]:
-    """Every record from the beginning to the end of now, by partition and offset."""
+async def read_topic(bootstrap: str, topic: str, last: int | None = None) -> list[Record]:
+    """Every record to the end of now, or the last of each partition, by partition and offset."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
@@ -28,6 +28,9 @@ async def read_topic(bootstrap: str, topic: str) -> list[Record]:
         consumer.unsubscribe()
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
+        if last is not None:
+            for tp in partitions:
+                consumer.seek(tp, max(await consumer.position(tp), ends[tp] - last))
         found: list[Record] = []
         while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
             for records in (await consumer.getmany(timeout_ms=200)).values():

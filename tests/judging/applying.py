@@ -5,8 +5,8 @@ twice; one whose position was kept without its effect would have caused nothing 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import psycopg
 from tests.judging.records import Findings, Json, Published, first_occurrences
@@ -58,6 +58,11 @@ class Applied:
             {(owner, stream): sequence for owner, stream, sequence in streams},
             waiting[0][0],
         )
+
+    def without(self, streams: Collection[tuple[str, str]]) -> "Applied":
+        """As if these streams were not there."""
+        left = {place: last for place, last in self.streams.items() if place not in streams}
+        return replace(self, streams=left)
 
 
 def check_positions(

@@ -1,9 +1,14 @@
 """I6: a step of a clock fires once, never early, and no breach for an answer that was committed in time."""
 
 from collections import Counter, defaultdict
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from tests.judging.records import Findings, Published, facts
+
+HEALTHY = timedelta(seconds=2)
+RECOVERED = timedelta(seconds=5)
 
 Place = tuple[str, str, int]
 
@@ -45,6 +50,34 @@ def _check_answered(findings: Findings, fired: list[Published], tickets: list[Pu
         at = answered.get(event.stream)
         in_time = at is not None and at <= moment(event.data["due_at"])
         findings.check("I6 no false breach", not in_time, f"{event.stream} was answered at {at}")
+
+
+@dataclass(frozen=True)
+class Calm:
+    """A stretch in which nothing was disturbed, from the moment on at which everything had recovered."""
+
+    begin: datetime
+    end: datetime
+
+
+def check_punctual(findings: Findings, sla: list[Published], calms: Sequence[Calm]) -> dict[str, float]:
+    """Due in a calm it fires within 2 s, due before that within 5 s of the recovery; the latest of each.
+
+    What came to a calm that was too short to wait for it is asked of the next one.
+    """
+    latest = {"I6 in 2 s": 0.0, "I6 in 5 s": 0.0}
+    for event in facts(sla, "SlaWarned", "SlaBreached"):
+        due = moment(event.data["step_due_at"])
+        for calm in calms:
+            promise, within = ("I6 in 2 s", HEALTHY) if calm.begin <= due else ("I6 in 5 s", RECOVERED)
+            since = max(due, calm.begin)
+            if since + within > calm.end:
+                continue
+            after = event.time - since
+            findings.check(promise, after <= within, f"{event.stream} {event.id} after {after}")
+            latest[promise] = max(latest[promise], after.total_seconds())
+            break
+    return latest
 
 
 def check_all_fired(findings: Findings, sla: list[Published], now: datetime) -> int:

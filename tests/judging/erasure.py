@@ -9,7 +9,7 @@ compacted; that it is, and how soon, is judged by its configuration.
 import asyncio
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests.judging.records import Findings, Json
 from tests.witness import Record
 
 COMPACTED_WITHIN = timedelta(hours=1)
+SHORTEST = 7  # characters of base64; fewer stand in what has nothing to do with it
 
 
 def readable_in_database(url: str, words: Iterable[str]) -> list[str]:
@@ -32,35 +33,44 @@ def readable_in_database(url: str, words: Iterable[str]) -> list[str]:
     return standing_in_database(url, [word.encode() for word in words])
 
 
-def standing_in_database(url: str, wanted: list[bytes]) -> list[str]:
-    """Tables in which one of these stands, in any column, as it is or in base64."""
-    found = [table for table, value in _values(url) if _holds(value, wanted)]
-    return list(dict.fromkeys(found))
+def standing_in_database(url: str, wanted: Iterable[bytes]) -> list[str]:
+    """Tables in which one of these stands, in any column: as it is, in base64, and either in bytes."""
+    said = [form for word in wanted for form in forms_of(word)]
+    forms = [*said, *(form.hex().encode() for form in said)]
+    found: list[str] = []
+    with psycopg.connect(url) as connection:
+        for schema, table in _tables(connection):
+            copied = sql.SQL("COPY (SELECT t.* FROM {} t) TO STDOUT").format(sql.Identifier(schema, table))
+            with connection.cursor().copy(copied) as rows:
+                # Read to the end, since what is cut off would be an error.
+                standing = [any(form in bytes(row) for form in forms) for row in rows]
+            if any(standing):
+                found.append(f"{schema}.{table}")
+    return found
 
 
 def readable_in_files(files: Iterable[Path], words: Iterable[str]) -> list[str]:
     """Files in which one of the words stands."""
-    wanted = [word.encode() for word in words]
-    return [str(file) for file in files if file.is_file() and _holds(file.read_bytes(), wanted)]
+    forms = [form for word in words for form in forms_of(word.encode())]
+    return [str(file) for file in files if file.is_file() and any(map(file.read_bytes().__contains__, forms))]
 
 
-def _values(url: str) -> Iterator[tuple[str, Any]]:
-    with psycopg.connect(url) as connection:
-        tables = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables"
-            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
-        ).fetchall()
-        for schema, table in tables:
-            rows = connection.execute(
-                sql.SQL("SELECT t.* FROM {} t").format(sql.Identifier(schema, table))
-            ).fetchall()
-            for row in rows:
-                yield from ((f"{schema}.{table}", value) for value in row if value is not None)
+def forms_of(word: bytes) -> list[bytes]:
+    """The word, and what of it is the same in base64 whatever stands around it."""
+    forms = [word]
+    for before in range(3):
+        end = (before + len(word)) * 4 // 3
+        form = base64.b64encode(bytes(before) + word)[-(-before * 4 // 3) : end]
+        if len(form) >= SHORTEST:
+            forms.append(form)
+    return forms
 
 
-def _holds(value: object, words: list[bytes]) -> bool:
-    content = bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
-    return any(word in content or base64.b64encode(word)[:-4] in content for word in words)
+def _tables(connection: psycopg.Connection[Any]) -> list[Any]:
+    return connection.execute(
+        "SELECT schemaname, tablename FROM pg_tables"
+        " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    ).fetchall()
 
 
 @dataclass(frozen=True)
@@ -142,14 +152,18 @@ def sealed_in(place: str, value: Any) -> Iterator[Sealed]:
             yield from sealed_in(place, inner)
 
 
-def sealed_in_database(service: str, url: str) -> list[Sealed]:
-    """Every sealed value of a database."""
-    return [
-        sealed
-        for table, value in _values(url)
-        if isinstance(value, dict | list | bytes | memoryview)
-        for sealed in sealed_in(f"{service}:{table}", value)
-    ]
+def sealed_in_database(service: str, url: str, people: Collection[str]) -> list[Sealed]:
+    """Every value of a database that is sealed under the keys of these people."""
+    wanted = "|".join((*people, *(person.encode().hex() for person in people)))
+    found: list[Sealed] = []
+    with psycopg.connect(url) as connection:
+        for schema, table in _tables(connection):
+            asked = sql.SQL("SELECT t.* FROM {} t WHERE t::text ~ %s").format(sql.Identifier(schema, table))
+            for row in connection.execute(asked, (wanted,)):
+                for value in row:
+                    if isinstance(value, dict | list | bytes | memoryview):
+                        found += sealed_in(f"{service}:{schema}.{table}", value)
+    return [one for one in found if one.subject in people]
 
 
 def check_nothing_opens(

@@ -12,21 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 from tests.judging.records import Findings, Published, facts
+from tests.judging.site import Letter
 
 CONNECTIONS = 8  # DESKLINE_NOTIFY_SMTP_CONNECTIONS where it is not set
 REPEATS_PER_DEATH = 2 * CONNECTIONS
 # A file is written before its sender hears of it, and a process is dead a moment after the signal.
 BLUR = timedelta(milliseconds=500)
-
-
-class Letter(Protocol):
-    """A mail that arrived; its Message-ID with brackets."""
-
-    @property
-    def message_id(self) -> str: ...
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 import psycopg
-
-from deskline_local.site import Site
+from tests.judging.site import Site
 
 READS = {
     "tickets": ("intake", "routing", "sla", "notify"),

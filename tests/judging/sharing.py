@@ -7,8 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from tests.judging.records import Published
-
-from deskline_local.system import System
+from tests.judging.site import Site
 
 POISON = b"\xff not an event"
 READERS = ("tickets", "routing", "sla", "notify", "analytics")
@@ -33,10 +32,10 @@ def without_poison(records: list[Published]) -> list[Published]:
     return [one for one in records if one.value != POISON]
 
 
-def check_work_is_shared(system: System, replicas: int) -> None:
+def check_work_is_shared(site: Site, replicas: int) -> None:
     """Every reader's partitions belong to all of its replicas."""
     for reader in READERS:
-        members = asyncio.run(_members(system.stack.bootstrap, f"deskline.{reader}"))
+        members = asyncio.run(_members(site.bootstrap, f"deskline.{reader}"))
         assert len(members) == replicas, f"{reader}: {members}"
         assert all(count > 0 for count in members.values()), f"{reader}: {members}"
 

@@ -1,47 +1,36 @@
-"""A site that others used too: its topics and stores against what senders and operators were answered."""
+"""What judges ask of a deployment, whoever provides it: stores, topics, mails, a place at its door."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
-
-import psycopg
-from tests.judging import commands, deadlines, messages, notifications, offers, records
-from tests.judging.records import Findings
-from tests.judging.settling import OWNERS, READS
-from tests.traffic import Operator
-
-from deskline_local.site import Site
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 
-def judge(
-    site: Site,
-    accepted: Iterable[str],
-    unknown: Iterable[str],
-    operators: Iterable[Operator],
-    *,
-    repeats: int = 0,
-) -> Findings:
-    """`repeats`: how many mails may have gone out twice, as who sent or took them was killed meanwhile."""
-    findings = Findings()
-    topics = {owner: records.published(site.bootstrap, f"deskline.{owner}.events") for owner in OWNERS}
-    keys = records.person_keys(site.bootstrap, "deskline.intake.keys", site.key_encryption_key)
-    for owner, found in topics.items():
-        records.check_order(findings, found)
-        records.check_store(findings, found, site.owner_url(owner))
-    effects = messages.effects_by_mail(topics["tickets"], keys)
-    messages.check_effects(findings, accepted, unknown, effects)
-    # Others were here before us and gave commands of their own, on tickets of their own.
-    mine = {event.stream for mail in accepted for event in effects[mail]}
-    given = [one for operator in operators for one in operator.given if one.ticket_id in mine]
-    commands.check_commands(findings, given, [one for one in topics["tickets"] if one.stream in mine])
-    deadlines.check_firings(findings, topics["sla"], topics["tickets"])
-    deadlines.check_all_fired(findings, topics["sla"], datetime.now(UTC))
-    notifications.check_notifications(
-        findings, topics["notify"], topics["tickets"], site.letters(), repeats=repeats
-    )
-    offers.check_offers(findings, topics["tickets"])
-    offers.check_routed(findings, topics["tickets"])
-    for reader in READS:
-        with psycopg.connect(site.owner_url(reader)) as connection:
-            parked = connection.execute("SELECT subject, sequence FROM parked_records").fetchall()
-        findings.check("I9 parked", not parked, f"{reader} parked {parked[:5]}")
-    return findings
+class Letter(Protocol):
+    """A mail that arrived; its Message-ID with brackets."""
+
+    @property
+    def message_id(self) -> str: ...
+
+
+class Site(Protocol):
+    """A deployment that runs."""
+
+    @property
+    def bootstrap(self) -> str:
+        """Its Kafka."""
+
+    @property
+    def key_encryption_key(self) -> str:
+        """What wraps persons' keys: base64 of 32 bytes."""
+
+    def letters(self, recipient: str | None = None) -> Sequence[Letter]:
+        """The mail that it sent, oldest first; all of it or one recipient's."""
+
+    def owner_url(self, service: str) -> str:
+        """A service's database, as a role that may read everything."""
+
+
+class Desk(Protocol):
+    """An administrator's place at the door."""
+
+    def get(self, path: str, **query: Any) -> Any:
+        """What a query answers."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 from tests.judging.settling import quiet
-from tests.judging.site import judge
+from tests.judging.visiting import judge
 from tests.kubernetes.cluster import say, until
 from tests.kubernetes.deployment import ROOT, Deployed
 from tests.kubernetes.disturbances import steps

@@ -9,6 +9,7 @@ import pytest
 
 from deskline_local.errors import FolderInUse, NotControllable, PortTaken, StackError, StackUnavailable
 from deskline_local.folder import Folder
+from deskline_local.kafka import KafkaProcess, Listener
 from deskline_local.stack import Stack, open_stack
 
 pytestmark = pytest.mark.unit
@@ -92,6 +93,31 @@ def test_busy_port_is_one_line_with_the_port_and_the_variable(folder: Path, name
         with pytest.raises(PortTaken, match=rf"^port {port} .*{variable}[^\n]*$"):
             server.start()
         assert not server.running
+
+
+def test_listener_is_opened_at_its_port_and_advertised_at_the_other(folder: Path) -> None:
+    stack = open_stack(folder, "processes", listeners={"tickets": Listener(21_000, 22_000)})
+    assert isinstance(stack.kafka, KafkaProcess)
+    settings, port = stack.kafka.settings(), stack.kafka.port
+    assert f"PLAINTEXT://127.0.0.1:{port},TICKETS://127.0.0.1:21000,CONTROLLER://" in settings["listeners"]
+    told = f"PLAINTEXT://127.0.0.1:{port},TICKETS://127.0.0.1:22000"
+    assert settings["advertised.listeners"] == told
+    known = "PLAINTEXT:PLAINTEXT,TICKETS:PLAINTEXT,CONTROLLER:PLAINTEXT"
+    assert settings["listener.security.protocol.map"] == known
+
+
+def test_busy_port_of_a_listener_is_named(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        stack = open_stack(folder, "processes", listeners={"tickets": Listener(port, port + 1)})
+        with pytest.raises(PortTaken, match=rf"^port {port} .*listener TICKETS"):
+            stack.kafka.start()
+
+
+def test_servers_of_others_have_no_further_listeners(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("DESKLINE_EXTERNAL_KAFKA", "kafka.example:9092")
+    with pytest.raises(StackUnavailable, match="DESKLINE_STACK=processes, this stack is external"):
+        open_stack(folder, "external", listeners={"tickets": Listener(21_000, 22_000)})
 
 
 def test_port_variable_is_used_and_checked(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.chaos.backbone.system import Deployment
+from tests.chaos.backbone.system import Deployment, Kept
 
 from deskline_local.stack import Stack, open_stack
 
@@ -16,37 +16,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running.postgres.kill()
 
 
-class _Kept:
-    """A deployment that serves test after test, until one of them leaves it unsound."""
-
-    def __init__(self, stack: Stack, folders: pytest.TempPathFactory) -> None:
-        self._stack = stack
-        self._folders = folders
-        self._deployment: Deployment | None = None
-
-    def started(self) -> Deployment:
-        self._stack.start()
-        if self._deployment is not None and not self._deployment.sound:
-            self.end()
-        if self._deployment is None:
-            self._deployment = Deployment(self._stack, self._folders.mktemp("deployment"))
-        self._deployment.start()
-        return self._deployment
-
-    def end(self) -> None:
-        if self._deployment is not None:
-            self._deployment.end()
-            self._deployment = None
-
-
 @pytest.fixture(scope="session")
-def kept(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Kept]:
-    keeper = _Kept(stack, tmp_path_factory)
+def kept(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    keeper = Kept(stack, lambda: tmp_path_factory.mktemp("deployment"))
     yield keeper
     keeper.end()
 
 
 @pytest.fixture
-def whole(kept: _Kept) -> Deployment:
+def whole(kept: Kept) -> Deployment:
     """Two writers over one database and two followers over another, all up and ready."""
     return kept.started()

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,8 @@ from uuid import uuid4
 import httpx
 import psycopg
 from tests.chaos.backbone.checker import Findings, System, check, end_of
+from tests.chaos.launched import PLANT
+from tests.judging.poison import Poison
 from tests.witness import rows
 
 from deskline_chassis.identity import generate_keys
@@ -26,7 +28,11 @@ from deskline_local.process import Child, tail
 from deskline_local.stack import ServiceDatabase, Stack
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 PARTITIONS = 3
+STILL_SECONDS = 5.0
+"""Where nothing moves for so long, what has not come does not come."""
+
 STREAMS = 40
 FOLLOWER_TABLES = """
 CREATE TABLE applied (
@@ -61,14 +67,18 @@ class Process:
         owner = {"writer.py": "INTAKE", "follower.py": "TICKETS"}[script]
         self._environment = environment | {f"DESKLINE_{owner}_HTTP_PORT": str(self.port)}
         self._command = [sys.executable, str(HERE / script), "serve"]
+        if PLANT in environment:
+            name = script.removesuffix(".py")
+            self._command = [sys.executable, "-m", "tests.chaos.backbone.launched", name, "serve"]
         self.url = f"http://127.0.0.1:{self.port}"
         self._asked = 0.0
         self.child = self._spawn()
 
     def _spawn(self) -> Child:
-        return Child(self.name, self._command, self.log, env={**os.environ, **self._environment})
+        return Child(self.name, self._command, self.log, env={**os.environ, **self._environment}, cwd=ROOT)
 
     def ready(self) -> bool:
+        assert self.child.alive, f"{self.name} ended:\n{self.told()}"
         try:
             return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
         except httpx.HTTPError:
@@ -140,10 +150,11 @@ class Load(threading.Thread):
 
 
 class Deployment:
-    """Databases, topics, writers and followers of one test."""
+    """Databases, topics, writers and followers of one test; `plants`: script → the mistake planted in it."""
 
-    def __init__(self, stack: Stack, folder: Path) -> None:
+    def __init__(self, stack: Stack, folder: Path, plants: Mapping[str, str] | None = None) -> None:
         self.stack = stack
+        self._plants = dict(plants or {})
         self._folder = folder
         self.prefix = f"b{secrets.token_hex(4)}."
         self._key = secrets.token_bytes(32)
@@ -194,7 +205,8 @@ class Deployment:
             for number in range(len(processes), 2):
                 instance = f"{script.removesuffix('.py')}-{number}"
                 log = self._folder / f"{instance}.log"
-                processes.append(Process(script, self._environment(instance), log))
+                planted = {PLANT: self._plants[script]} if script in self._plants else {}
+                processes.append(Process(script, self._environment(instance) | planted, log))
         for process in self.processes:
             wait_for(f"{process.name} ready", process.ready)
         self.epochs_before = self.epochs
@@ -235,29 +247,46 @@ class Deployment:
     def _end(self) -> int:
         return asyncio.run(end_of(self.stack.bootstrap, f"{self.prefix}deskline.intake.events"))
 
-    def settle(self, seconds: float = 60.0) -> Findings:
+    def settle(self, seconds: float = 60.0, planted: Sequence[Poison] = ()) -> Findings:
         """Stop the load, wait for rest, look at everything; fails with what is wrong."""
         for load in self.loads:
             load.stop()
         try:
             wait_for("everything announced and applied", self.at_rest, seconds)
         except AssertionError as late:
-            findings = self._look()
-            raise AssertionError(f"{late}: {self._outcome()} {findings.wrong[:20]}") from None
+            raise AssertionError(f"{late}: {self._outcome()} {self.look(planted).table()}") from None
         try:
             wait_for("every record is passed", lambda: self.passed() == self._end(), seconds)
         except AssertionError as late:
             places = "SELECT topic, partition, epoch, next_offset FROM positions ORDER BY 1, 2"
             where = rows(self.follower_database.owner_url, places)
             raise AssertionError(f"{late}: {self.passed()} of {self._end()}, {where}") from None
-        findings = self._look()
-        assert not findings.wrong, findings.wrong[:20]
+        findings = self.look(planted)
+        assert not findings.wrong, findings.table()
         self.sound = True
         return findings
 
-    def _look(self) -> Findings:
+    def come_to_a_stop(self, seconds: float = 60.0) -> None:
+        """Stop the load, and wait for rest or until nothing moves any more."""
+        for load in self.loads:
+            load.stop()
+        seen: list[Any] = []
+        since = time.monotonic()
+
+        def stands_still() -> bool:
+            nonlocal since
+            now = [*self._outcome(), self.passed(), self._end()]
+            if now != seen:
+                seen[:], since = now, time.monotonic()
+            rests = self.at_rest() and self.passed() == self._end()
+            return rests or time.monotonic() - since >= STILL_SECONDS
+
+        wait_for("rest, or that nothing moves any more", stands_still, seconds)
+
+    def look(self, planted: Sequence[Poison] = ()) -> Findings:
+        """Judge everything as it is now."""
         acknowledged = {place for load in self.loads for place in load.acknowledged}
-        return asyncio.run(check(self.system, acknowledged))
+        return asyncio.run(check(self.system, acknowledged, planted))
 
     def passed(self) -> int:
         """How many records of intake's the followers are through with."""
@@ -276,3 +305,26 @@ class Deployment:
             load.stop()
         for process in self.processes:
             process.child.kill()
+
+
+class Kept:
+    """A deployment that serves test after test, until one of them leaves it unsound."""
+
+    def __init__(self, stack: Stack, folder: Callable[[], Path]) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._deployment: Deployment | None = None
+
+    def started(self) -> Deployment:
+        self._stack.start()
+        if self._deployment is not None and not self._deployment.sound:
+            self.end()
+        if self._deployment is None:
+            self._deployment = Deployment(self._stack, self._folder())
+        self._deployment.start()
+        return self._deployment
+
+    def end(self) -> None:
+        if self._deployment is not None:
+            self._deployment.end()
+            self._deployment = None

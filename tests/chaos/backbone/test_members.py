@@ -6,8 +6,8 @@ import time
 from functools import partial
 
 import pytest
-from tests.chaos.backbone.faults import repeat_records
 from tests.chaos.backbone.system import Deployment, Process, wait_for
+from tests.chaos.faults.records import repeat_records
 from tests.witness import rows
 
 pytestmark = pytest.mark.chaos

@@ -6,8 +6,9 @@ import threading
 import time
 
 import pytest
-from tests.chaos.backbone.faults import Remembered, repeat_records
 from tests.chaos.backbone.system import Deployment, wait_for
+from tests.chaos.faults.records import repeat_records
+from tests.chaos.faults.servers import Remembered
 from tests.witness import rows
 
 pytestmark = pytest.mark.chaos

@@ -5,6 +5,8 @@ import secrets
 import shutil
 import subprocess
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -78,14 +80,30 @@ def java() -> str:
     return str(Path(found.origin).parent / "java-runtime" / "bin" / "java")
 
 
+@dataclass(frozen=True)
+class Listener:
+    """A further port of the broker, whose clients are told another one: that of what stands before it."""
+
+    port: int
+    advertised: int
+
+
 class KafkaProcess(ProcessServer):
-    """One broker, which is its own controller."""
+    """One broker, which is its own controller; `listeners` by their names, letters only."""
 
     def __init__(
-        self, folder: Path, port: int, controller_port: int, *, progress: Progress, claim: Claim
+        self,
+        folder: Path,
+        port: int,
+        controller_port: int,
+        *,
+        progress: Progress,
+        claim: Claim,
+        listeners: Mapping[str, Listener] | None = None,
     ) -> None:
         super().__init__("kafka", folder, progress, claim)
         self.port = port
+        self._listeners = {name.upper(): listener for name, listener in (listeners or {}).items()}
         self._controller_port = controller_port
         self._data = folder / "data"
         self._settings = folder / "server.properties"
@@ -106,16 +124,12 @@ class KafkaProcess(ProcessServer):
     def require_port(self) -> None:
         ports.require_free(self.port, "Kafka", PORT_VARIABLE)
         ports.require_free(self._controller_port, "Kafka's controller", CONTROLLER_PORT_VARIABLE)
+        for name, listener in self._listeners.items():
+            ports.require_free(listener.port, f"Kafka's listener {name}", "its port")
 
     def prepare(self) -> Launch:
         class_path = os.pathsep.join(str(jar) for jar in ensure_jars(self._progress))
-        broker, controller = (f"{ports.HOST}:{port}" for port in (self.port, self._controller_port))
-        settings = SETTINGS | {
-            "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{broker}",
-            "controller.quorum.voters": f"1@{controller}",
-            "log.dirs": str(self._data),
-        }
+        settings = self.settings()
         self._settings.write_text(
             "".join(f"{key}={value}\n" for key, value in settings.items()), encoding="utf-8"
         )
@@ -130,6 +144,22 @@ class KafkaProcess(ProcessServer):
             if not key.startswith(("JAVA", "JDK", "KAFKA", "_JAVA"))
         }
         return Launch([*command, "kafka.Kafka", str(self._settings)], env)
+
+    def settings(self) -> dict[str, str]:
+        """The broker's configuration."""
+        controller = f"{ports.HOST}:{self._controller_port}"
+        open_at = {"PLAINTEXT": self.port} | {name: one.port for name, one in self._listeners.items()}
+        told = {"PLAINTEXT": self.port} | {name: one.advertised for name, one in self._listeners.items()}
+        names = [*open_at, "CONTROLLER"]
+        return SETTINGS | {
+            "listeners": f"{_addresses(open_at)},CONTROLLER://{controller}",
+            "advertised.listeners": _addresses(told),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in names),
+            "controller.quorum.voters": f"1@{controller}",
+            "log.dirs": str(self._data),
+            # Threads are for each listener; behind such a one is a single client.
+            **{f"listener.name.{name.lower()}.num.network.threads": "1" for name in self._listeners},
+        }
 
     def _format(self, command: list[str]) -> None:
         shutil.rmtree(self._data, ignore_errors=True)  # a format that was cut off half way
@@ -148,3 +178,7 @@ class KafkaProcess(ProcessServer):
         with self._lock:
             self.require_down()
             shutil.rmtree(self._data, ignore_errors=True)
+
+
+def _addresses(port_of: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://{ports.HOST}:{port}" for name, port in port_of.items())

@@ -1,7 +1,7 @@
 """A broker and a database, the same to everybody whichever way they run."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from deskline_local.errors import StackUnavailable
 from deskline_local.folder import Folder
 from deskline_local.kafka import CONTROLLER_PORT_VARIABLE as CONTROLLER_PORT
 from deskline_local.kafka import PORT_VARIABLE as KAFKA_PORT
-from deskline_local.kafka import KafkaProcess
+from deskline_local.kafka import KafkaProcess, Listener
 from deskline_local.ports import from_environment
 from deskline_local.postgres import PORT_VARIABLE as POSTGRES_PORT
 from deskline_local.postgres import SUPERUSER, PostgresProcess
@@ -137,9 +137,16 @@ def open_stack(
     progress: Progress = _say_nothing,
     *,
     lasting: bool = False,
+    listeners: Mapping[str, Listener] | None = None,
 ) -> Stack:
-    """The stack of this folder, not started yet; a lasting one keeps its data when it stops."""
+    """The stack of this folder, not started yet; a lasting one keeps its data when it stops.
+
+    Further listeners of Kafka's, which something may stand before, are there for processes only.
+    """
     chosen = choose_kind(kind)
+    if listeners and chosen != "processes":
+        message = f"Kafka's further listeners need {KIND_VARIABLE}=processes, this stack is {chosen}"
+        raise StackUnavailable(message)
     if chosen == "external":
         return _external(folder)
     state = Folder(folder)
@@ -148,7 +155,9 @@ def open_stack(
     if chosen == "containers":
         return _containers(state, kafka, postgres, progress, lasting=lasting)
     controller = state.port("kafka_controller", from_environment(CONTROLLER_PORT))
-    broker = KafkaProcess(state.path / "kafka", kafka, controller, progress=progress, claim=state.claim)
+    broker = KafkaProcess(
+        state.path / "kafka", kafka, controller, progress=progress, claim=state.claim, listeners=listeners
+    )
     secret = state.password(SUPERUSER)
     server = PostgresProcess(state.path / "postgres", postgres, secret, progress=progress, claim=state.claim)
 

@@ -1,0 +1,363 @@
+"""Does to the running system what the plan says, notes what happened, and waits for it to heal by itself."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import httpx
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from tests.chaos.faults import group, records, servers
+from tests.chaos.faults.links import Links
+from tests.chaos.plan import LINKS, Round, Step
+from tests.chaos.watch import Marks, Watch
+from tests.judging import poison
+from tests.judging.deadlines import Calm
+from tests.judging.poison import Poison
+from tests.judging.records import Findings
+from tests.judging.settling import OWNERS, READS
+from tests.witness import rows
+
+HEALED_WITHIN = 30.0
+PATIENCE = 120.0
+ALIVE_SECONDS = 15.0
+EVENTS = [f"deskline.{owner}.events" for owner in OWNERS]
+CUT_AFTER = (200, 20_000)
+DELAY_SECONDS = (0.05, 0.4)
+CRASH_WITHIN = "1-40"
+INTAKE, TICKETS = "deskline.intake.events", "deskline.tickets.events"
+OPENED = "deskline.tickets.TicketOpened.v1"
+MOMENTS_APART = timedelta(seconds=5)
+TAKES_KAFKA = {"kafka killed", "kafka stopped", "kafka wiped", "kafka set back", "everything killed"}
+AGAIN = 300
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A fault while it lasted; killed processes are told of by the watch."""
+
+    step: Step
+    begin: datetime
+    end: datetime
+
+    def is_in_the_way_of(self, service: str, servers: Collection[str]) -> bool:
+        """Whether it came between a service and one of these servers, or stopped the service itself."""
+        kind, target = self.step.kind, self.step.target
+        if kind in LINKS:
+            return target[0] == service and target[1] in servers
+        if kind in {"service stopped", "leader stopped", "rebalance storm"}:
+            return target[0].split("-")[0] == service
+        return kind == "everything killed" or kind.split(" ")[0] in servers
+
+    @property
+    def moments(self) -> list[datetime]:
+        """Moments of it, not far apart."""
+        found = [self.begin]
+        while found[-1] + MOMENTS_APART < self.end:
+            found.append(found[-1] + MOMENTS_APART)
+        return [*found, self.end]
+
+
+@dataclass
+class Done:
+    """What came of a plan."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    troubles: list[Trouble] = field(default_factory=list)
+    planted: list[Poison] = field(default_factory=list)
+    calms: list[Calm] = field(default_factory=list)
+    losses: list[datetime] = field(default_factory=list)
+    server_kills: int = 0
+    rebalances: int = 0
+    handed_over: int = 0
+    repeated: int = 0
+    rounds: int = 0
+    healed: list[tuple[str, float]] = field(default_factory=list)
+
+
+class Nemesis:
+    """One round after another; `findings` are of I12, which can be judged only while it happens."""
+
+    def __init__(self, links: Links, watch: Watch, seed: int, say: Say) -> None:
+        self.done = Done()
+        self.findings = Findings()
+        self._links = links
+        self._system = links.system
+        self._watch = watch
+        self._chance = Random(seed)
+        self._say = say
+        self._guard = threading.Lock()
+        self._crashing = threading.Lock()
+        self._kafka_is_there = threading.Event()
+        self._kafka_is_there.set()
+        self._hows: dict[str, Callable[[Step], None]] = {
+            "postgres killed": lambda _: self._server_killed("postgres"),
+            "kafka killed": lambda _: self._server_killed("kafka"),
+            "postgres stopped": lambda step: servers.freeze(self._system.stack.postgres, step.seconds),
+            "kafka stopped": lambda step: servers.freeze(self._system.stack.kafka, step.seconds),
+            "kafka wiped": lambda _: self._wiped(),
+            "kafka set back": self._set_back,
+            "everything killed": lambda _: self._everything_killed(),
+            "leader stopped": self._leader_stopped,
+            "rebalance storm": self._storm,
+            "service killed": self._killed,
+            "service stopped": self._stopped,
+            "crash point": self._crash,
+            "poison": lambda _: self._when_kafka_is_there(self._plant),
+            "future": lambda _: self._when_kafka_is_there(self._plant_future),
+            "records repeated": lambda _: self._when_kafka_is_there(self._repeat),
+            **dict.fromkeys(LINKS, self._link),
+        }
+
+    def play(self, rounds: Iterable[Round], go_on: Callable[[int], bool]) -> None:
+        """Rounds for as long as it is to go on."""
+        for one in rounds:
+            if not go_on(one.number):
+                return
+            self._round(one)
+            self.done.rounds += 1
+
+    def _round(self, one: Round) -> None:
+        mixed = " and with it" if one.mixed else ""
+        self._say(f"round {one.number}: {one.heavy}{mixed}")
+        with ThreadPoolExecutor(len(one.steps)) as pool:
+            heavy = pool.submit(self._do, one.heavy)
+            if not one.mixed:
+                heavy.result()
+                self._heal(str(one.heavy))
+            lasting: list[Future[None]] = [heavy]
+            for step in one.light:
+                time.sleep(step.after)
+                lasting.append(pool.submit(self._do, step))
+            for each in lasting:
+                each.result()
+        self._heal(f"round {one.number}", and_catch_up=True)
+        began = datetime.now(UTC)
+        time.sleep(one.calm)
+        self.done.calms.append(Calm(began, datetime.now(UTC)))
+
+    def _do(self, step: Step) -> None:
+        begin = datetime.now(UTC)
+        takes_kafka = step.kind in TAKES_KAFKA
+        if takes_kafka:
+            self._kafka_is_there.clear()
+        try:
+            self._hows[step.kind](step)
+        finally:
+            if takes_kafka:
+                self._kafka_is_there.set()
+        with self._guard:
+            self.done.counts[step.kind] += 1
+            self.done.troubles.append(Trouble(step, begin, datetime.now(UTC)))
+
+    # I12
+
+    def _heal(self, what: str, *, and_catch_up: bool = False) -> None:
+        """Nobody does anything; within 30 s everything is ready and every loop gets on."""
+        began = time.monotonic()
+        before: Marks | None = None
+        still, red = {"everything"}, {"everything": "not asked yet"}
+        late: dict[str, str] = {}
+        while (red or still) and time.monotonic() - began < PATIENCE:
+            red, marks = self._watch.red(), self._watch.marks()
+            if before is None:
+                before = marks
+            elif marks is not None:
+                still = {name for name in still | marks.keys() if marks.get(name) == before.get(name, 0)}
+            if not late and time.monotonic() - began > HEALED_WITHIN:
+                late = red | dict.fromkeys(still, "stands still")
+                self._say(f"  not healed: {late}")
+            time.sleep(0.5)
+        took = time.monotonic() - began
+        self.findings.check("I12 in 30 s", took <= HEALED_WITHIN, f"after {what}: {took:.0f} s, {late}")
+        self.findings.check("I12 at all", not red and not still, f"after {what}: {red} {sorted(still)}")
+        self.done.healed.append((what, took))
+        if and_catch_up:
+            while not self._watch.caught_up() and time.monotonic() - began < PATIENCE:
+                time.sleep(0.5)
+        self._say(f"  healed after {took:.1f} s, all caught up after {time.monotonic() - began:.1f} s")
+
+    # Servers and everything
+
+    def _server_killed(self, name: str) -> None:
+        servers.kill(self._system.stack.kafka if name == "kafka" else self._system.stack.postgres)
+        self._count_servers(1)
+
+    def _count_servers(self, killed: int) -> None:
+        with self._guard:
+            self.done.server_kills += killed
+
+    def _wiped(self) -> None:
+        before, lost = self._epochs(), datetime.now(UTC)
+        servers.wipe_kafka(self._system.stack)
+        with self._guard:
+            self.done.losses += [lost, datetime.now(UTC)]
+        self._count_servers(1)
+        self._judge_raised("kafka wiped", before)
+
+    def _epochs(self) -> dict[str, int]:
+        """Of those whose events come all the time."""
+        statement = "SELECT epoch FROM relay"
+        return {
+            owner: rows(self._system.owner_url(owner), statement)[0][0] for owner in ("intake", "tickets")
+        }
+
+    def _judge_raised(self, what: str, before: dict[str, int]) -> None:
+        """I17: what the broker lost is noticed by itself, within the time in which everything heals."""
+        began, now = time.monotonic(), before
+        while time.monotonic() - began < HEALED_WITHIN and any(now[one] == at for one, at in before.items()):
+            time.sleep(0.5)
+            now = self._epochs()
+        for owner, epoch in before.items():
+            raised = now[owner] > epoch
+            self.findings.check("I17 raised", raised, f"{what}: {owner} still announces in epoch {epoch}")
+
+    def _set_back(self, step: Step) -> None:
+        """The broker forgets what it acknowledged within these seconds."""
+        before = self._epochs()
+        remembered = servers.Remembered(self._system.stack)
+        time.sleep(step.seconds)
+        remembered.put_back()
+        with self._guard:
+            self.done.losses.append(datetime.now(UTC))
+        self._count_servers(1)
+        self._judge_raised("kafka set back", before)
+
+    def _everything_killed(self) -> None:
+        servers.kill_everything(self._system)
+        self._count_servers(2)
+
+    def _leader_stopped(self, step: Step) -> None:
+        """Another one leads before the stopped one goes on."""
+        (owner,) = step.target
+        term = self._watch.terms(owner)
+        leader = self._leader_of(owner)
+        self._system.supervisor.pause(leader)
+        try:
+            time.sleep(step.seconds)
+            handed_over = self._watch.terms(owner) > term
+        finally:
+            self._system.supervisor.resume(leader)
+        with self._guard:
+            self.done.handed_over += handed_over
+
+    def _leader_of(self, owner: str) -> str:
+        deadline = time.monotonic() + ALIVE_SECONDS
+        while time.monotonic() < deadline:
+            for name, port in self._watch.ports.items():
+                if name.split("-")[0] == owner and self._leads(port):
+                    return name
+            time.sleep(0.2)
+        raise AssertionError(f"nobody leads the relay of {owner}")
+
+    @staticmethod
+    def _leads(port: int) -> bool:
+        try:
+            told = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=2.0, trust_env=False).text
+        except httpx.HTTPError:
+            return False
+        return "\ndeskline_relay_leader 1" in told
+
+    def _storm(self, step: Step) -> None:
+        (reader,) = step.target
+        topics = [f"deskline.{owner}.events" for owner in READS[reader]]
+        caused = group.storm(self._system.bootstrap, f"deskline.{reader}", topics, step.seconds)
+        with self._guard:
+            self.done.rebalances += caused.rebalances
+
+    # Single processes
+
+    def _killed(self, step: Step) -> None:
+        (name,) = step.target
+        if self._alive(name):
+            self._system.supervisor.kill(name)
+
+    def _stopped(self, step: Step) -> None:
+        (name,) = step.target
+        if self._alive(name):
+            self._system.supervisor.pause(name)
+            time.sleep(step.seconds)
+            self._system.supervisor.resume(name)
+
+    def _crash(self, step: Step) -> None:
+        """Its next life ends at the point, and the present one now."""
+        service, point = step.target
+        name = self._chance.choice([one for one in self._watch.ports if one.split("-")[0] == service])
+        replica = int(name.partition("-")[2] or 0)
+        with self._crashing:
+            if not self._alive(name):
+                return
+            self._links.arm(service, f"{point}:{CRASH_WITHIN}", replica)
+            killed = self._system.supervisor.kill(name)
+            supervisor = self._system.supervisor
+            supervisor.wait_for(lambda: supervisor.pid(name) not in {killed, None}, ALIVE_SECONDS)
+            self._links.disarm()
+
+    def _alive(self, name: str) -> bool:
+        supervisor = self._system.supervisor
+        return supervisor.wait_for(lambda: supervisor.pid(name) is not None, ALIVE_SECONDS)
+
+    # Links and records
+
+    def _link(self, step: Step) -> None:
+        service, to = step.target
+        proxy = self._links.all()[service, to]
+        if step.kind == "link cut":
+            proxy.cut()
+        elif step.kind == "link half open":
+            proxy.half_open()
+        elif step.kind == "link delayed":
+            proxy.delay(self._chance.uniform(*DELAY_SECONDS))
+        else:
+            proxy.cut_in_frame(self._chance.randint(*CUT_AFTER))
+        time.sleep(step.seconds)
+        proxy.heal()
+
+    def _when_kafka_is_there(self, work: Callable[[str], None]) -> None:
+        """A broker that dies amid this would leave us not knowing what is on it, and so what to judge."""
+        assert self._kafka_is_there.wait(PATIENCE), "the broker never came back"
+        deadline = time.monotonic() + ALIVE_SECONDS
+        bootstrap = self._system.bootstrap
+        while not self._topics_are_there(bootstrap):
+            assert time.monotonic() < deadline, "the topics never came back"
+            time.sleep(0.5)
+        work(bootstrap)
+
+    @staticmethod
+    def _topics_are_there(bootstrap: str) -> bool:
+        async def ask() -> bool:
+            async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+                known: set[str] = await consumer.topics()
+                return set(EVENTS) <= known
+
+        try:
+            return asyncio.run(ask())
+        except (KafkaError, OSError, TimeoutError):
+            return False
+
+    def _plant(self, bootstrap: str) -> None:
+        """What nobody can read, on every partition of two topics, and a stream that begins badly."""
+        planted = [*poison.plant(bootstrap, INTAKE), *poison.plant(bootstrap, TICKETS, broken=OPENED)]
+        with self._guard:
+            self.done.planted += planted
+
+    def _plant_future(self, bootstrap: str) -> None:
+        for topic in (INTAKE, TICKETS):
+            planted = asyncio.run(records.plant_future(bootstrap, topic)).all
+            with self._guard:
+                self.done.planted += planted
+
+    def _repeat(self, bootstrap: str) -> None:
+        """The last of one topic once more, and of another in an order that mixes the streams."""
+        same, mixed = self._chance.sample(EVENTS, 2)
+        repeated = asyncio.run(records.repeat_records(bootstrap, [same], AGAIN))
+        repeated += asyncio.run(records.shuffle_streams(bootstrap, [mixed], self._chance, AGAIN))
+        with self._guard:
+            self.done.repeated += repeated
