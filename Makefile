@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 
 # Tests that need more than the locked packages; what is not named here is `make test`.
-ELSEWHERE := chaos or containers or kubernetes or extra
+ELSEWHERE := chaos or plants or containers or kubernetes or extra
 IMAGES := intake tickets routing sla notify analytics gateway mailbox
 
 .PHONY: help check test test-extra chaos demo up down docs bench clean lock images compose-secrets compose kubernetes
@@ -59,8 +59,14 @@ test-extra: $(VENV)/.installed ## what needs kubectl, promtool and npm from Debi
 	tools/extra.sh
 	PATH="$(CURDIR)/.tools/prometheus/usr/bin:$$PATH" $(BIN)/pytest -q -m extra tests
 
-chaos: $(VENV)/.installed ## faults on purpose: every process killed under load, alone and with replicas
+chaos: $(VENV)/.installed ## faults on purpose (MINUTES=60: the soak; PLANT=all or a name: planted mistakes; CHAOS_SEED=n)
+ifdef PLANT
+	$(BIN)/pytest -m plants tests/chaos/test_plants.py $(if $(filter-out all,$(PLANT)),-k $(PLANT))
+else ifdef MINUTES
+	MINUTES=$(MINUTES) $(BIN)/pytest -m chaos tests/chaos/test_promises.py
+else
 	$(BIN)/pytest -m chaos tests shared services
+endif
 
 images: ## the container images, deskline-<service>:dev
 	@for service in $(IMAGES); do \
