@@ -35,7 +35,7 @@ CRASHES, KILLS, CUTS, ODD = 4, 6, 2, 2
 """Of a round's light faults: services killed at a crash point and by signal, links, and the rare ones."""
 
 GAP_SECONDS = (0.8, 1.6)
-CALM_SECONDS = 10.0
+CALM_SECONDS = 8.0
 PAST_THE_LEASE = 12.0
 """A leader's lease is 10 s."""
 

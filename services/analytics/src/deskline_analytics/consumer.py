@@ -26,5 +26,7 @@ def rebuilding_reader() -> ReaderSpec:
 
 
 def _apply_live(transaction: Transaction, received: Sequence[Received]) -> None:
-    share_in_transaction(transaction.connection)
-    apply_events(transaction, received)
+    # In one pipeline, the lock's answer is not waited for: what is read comes after it all the same.
+    with transaction.connection.pipeline():
+        share_in_transaction(transaction.connection)
+        apply_events(transaction, received)

@@ -15,6 +15,11 @@ from deskline_chassis.event_log import Cause
 pytestmark = pytest.mark.component
 
 GROUPS = (("tickets",), ("routing",), ("sla", "notify", "intake"))
+TOLD_BY_TWO = (
+    "SELECT ticket_id, version, number, stage, subject, customer_messages, first_response_due_at,"
+    " first_response_breached, resolution_cycle, resolution_due_at, resolution_breached"
+    " FROM open_tickets ORDER BY 1"
+)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -59,6 +64,61 @@ def test_owners_in_different_processes_never_lose_one_anothers_columns(
     sweep(shared_rig)
     shared_rig.as_owner("DELETE FROM known_keys")
     assert shared_rig.state() == expected
+
+
+@pytest.mark.parametrize("first", ["tickets", "sla"])
+def test_a_row_that_two_owners_make_at_once_has_what_both_told(
+    shared_rig: Any, make_story: Any, fill: Any, until: Any, first: str
+) -> None:
+    story = make_story(4).live(tickets=6, events=80)
+    fill(shared_rig, story)
+    expected = shared_rig.ask(TOLD_BY_TWO)
+    for model in MODELS:
+        shared_rig.as_owner(f"DELETE FROM {model}")
+    told = {
+        owner: [Received(e, f, Cause(UUID(int=1))) for e, f in story.events() if e.owner == owner]
+        for owner in ("tickets", "sla")
+    }
+    (second,) = told.keys() - {first}
+    with ThreadPoolExecutor(1) as thread:
+        with shared_rig.database.transaction() as connection:
+            apply_events(Transaction(connection), told[first])
+            waiting = thread.submit(play, shared_rig, told[second])
+            until(lambda: is_waiting(shared_rig), "the second reader meets the rows of the first")
+        waiting.result(30)
+    assert shared_rig.ask(TOLD_BY_TWO) == expected
+
+
+def test_what_an_erasure_blanks_while_a_ticket_changes_stays_blank(
+    shared_rig: Any, make_story: Any, fill: Any, until: Any
+) -> None:
+    story = make_story(4).staff()
+    ticket_id = story.open()
+    fill(shared_rig, story)
+    before = len(story.events())
+    story.note(ticket_id)
+    told = [Received(e, f, Cause(UUID(int=1))) for e, f in story.events()[before:]]
+    with ThreadPoolExecutor(1) as thread:
+        with shared_rig.database.transaction() as connection:
+            connection.execute("UPDATE open_tickets SET subject = 'erased'")
+            changing = thread.submit(play, shared_rig, told)
+            until(lambda: is_waiting(shared_rig), "the reader meets the row that is being blanked")
+        changing.result(30)
+    assert shared_rig.ask("SELECT subject, notes FROM open_tickets") == [("erased", 1)]
+
+
+def play(rig: Any, received: list[Received]) -> None:
+    with rig.database.transaction() as connection:
+        apply_events(Transaction(connection), received)
+
+
+def is_waiting(rig: Any) -> bool:
+    """Whether somebody waits for another's row in this database."""
+    return bool(
+        rig.ask(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+    )
 
 
 def sweep(rig: Any) -> None:

@@ -193,8 +193,15 @@ def test_a_password_that_is_missing_is_no_mails_fault(certified: Certified) -> N
     run(work)
 
 
-def test_one_refused_recipient_is_not_anothers_business() -> None:
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_one_refused_recipient_is_not_anothers_business(*, pipelined: bool) -> None:
     class Picky(Box):
+        async def handle_EHLO(  # noqa: N802 -- aiosmtpd's name
+            self, _server: Any, session: Any, _envelope: Any, hostname: str, responses: list[str]
+        ) -> list[str]:
+            session.host_name = hostname
+            return [*responses[:-1], "250-PIPELINING", responses[-1]] if pipelined else responses
+
         async def handle_RCPT(  # noqa: N802 -- aiosmtpd's name
             self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any
         ) -> str:
@@ -208,10 +215,11 @@ def test_one_refused_recipient_is_not_anothers_business() -> None:
     async def work() -> None:
         async with listening(box) as port:
             connection = SmtpConnection(Provider("127.0.0.1", port, "none", "desk.example", 5))
+            await connection.send(MAIL)
             with pytest.raises(RefusedError):
                 await connection.send(Outgoing("", "gone@client.example", MAIL.content))
             await connection.send(MAIL)
             await connection.close()
 
     run(work)
-    assert len(box.contents) == 1
+    assert box.contents == [MAIL.content] * 2

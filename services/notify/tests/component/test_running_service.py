@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -227,6 +228,26 @@ def test_a_kill_between_the_providers_accept_and_our_commit_repeats_the_same_mai
     house.start("notify-0")
     assert house.announced(1) == [(ticket_id, "NotificationSent")]
     assert [one.message_id for one in post.taken] == [post.taken[0].message_id] * 2
+
+
+def test_a_kill_repeats_no_more_than_two_mails_a_connection_however_late_the_commit(
+    house: House, facts: Any, post: Any
+) -> None:
+    first = house.start("notify-0")
+    told = [one for number in range(20) for one in opening(house, facts, number)[1]]
+    with house.desk.database.transaction() as connection:
+        house.desk.log.lock(connection)  # no result can be committed meanwhile
+        house.announce(*told)
+        house.until(lambda: len(post.accepted) == 4, "two mails on each of two connections")
+        ended = time.monotonic() + 1.0
+        while time.monotonic() < ended:
+            assert len(post.taken) == 4
+            time.sleep(0.05)
+        first.kill()
+    house.start("notify-0")
+    assert len(set(house.announced(20))) == 20
+    copies = Counter(post.ids())
+    assert sorted(copies.values()) == [1] * 16 + [2] * 4
 
 
 def test_two_replicas_share_the_work_and_a_killed_ones_part_is_done_by_the_other(

@@ -55,6 +55,38 @@ def test_while_commits_wait_no_connection_is_more_than_two_mails_ahead(
     assert at_most_once(post)
 
 
+def test_what_became_of_many_mails_is_committed_together(
+    new_desk: Any, post: Any, senders: Any, until: Any
+) -> None:
+    desk = new_desk()
+    for number in range(96):
+        desk.ticket(desk.customer(f"g{number}@client.example"))
+    senders.start(desk, post, connections=8)
+    until(lambda: desk.rows("SELECT count(*) FROM events") == [(96,)], "all events")
+    # An append has one moment for all of its events.
+    ((commits,),) = desk.rows("SELECT count(DISTINCT time) FROM events")
+    assert commits <= 96 / 3
+    assert at_most_once(post)
+
+
+def test_the_next_of_a_ticket_is_looked_for_when_the_one_before_is_committed(desk: Any, facts: Any) -> None:
+    customer, operator = desk.customer("next@client.example"), desk.operator()
+    ticket_id = desk.ticket(customer)
+    desk.tell(ticket_id, facts.replied(customer, operator), facts.offered(operator))
+    waited: list[bool] = []
+    for expected in ({"acknowledgement", "offer"}, {"reply"}):
+        errands, _ = claim_errands(desk.database, desk.house, 60, 50)
+        assert {one.claimed.kind for one in errands} == expected
+        for errand in errands:
+            later = Verdict(errand.claimed.place, errand.lease, "deferred")
+            assert not commit_verdicts(desk.database, desk.log, [later])
+        assert claim_errands(desk.database, desk.house, 0, 50)[0]  # nothing is done, it is due again
+        for errand in claim_errands(desk.database, desk.house, 60, 50)[0]:
+            done = Verdict(errand.claimed.place, errand.lease, "sent")
+            waited.append(commit_verdicts(desk.database, desk.log, [done]))
+    assert waited == [True, False, False]
+
+
 def test_a_temporary_refusal_is_tried_again_and_a_permanent_one_is_a_failure(
     desk: Any, post: Any, senders: Any, until: Any
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 pytestmark = pytest.mark.component
@@ -194,6 +195,20 @@ def test_facts_of_one_moment_are_told_in_the_order_of_their_stream(desk: Any, fa
         desk.tell(ticket_id, facts.routed(team))
     for ticket_id in tickets:
         assert [kind for kind, _, _ in desk.states(ticket_id)] == ["acknowledgement", "warning", "breach"]
+
+
+def test_a_question_waits_for_the_one_before_it_that_another_process_looks_at(desk: Any, facts: Any) -> None:
+    team, lead = uuid4(), desk.operator("lead-of-two@brand.example")
+    ticket_id = desk.ticket(desk.customer("two@client.example"))
+    desk.tell(ticket_id, facts.warned("team_lead"))
+    with psycopg.connect(desk.base.owner_url) as sweeping:
+        sweeping.execute("SELECT FROM questions WHERE ticket_id = %s FOR UPDATE", (ticket_id,))
+        desk.take(desk.envelope("routing", team, facts.team(team, lead)))
+        desk.tell(ticket_id, facts.routed(team))
+        desk.tell(ticket_id, facts.breached("team_lead"))
+        assert [kind for kind, _, _ in desk.states(ticket_id)] == ["acknowledgement"]
+    desk.sweep()
+    assert [kind for kind, _, _ in desk.states(ticket_id)] == ["acknowledgement", "warning", "breach"]
 
 
 def test_a_repeated_event_tells_nobody_twice(desk: Any, facts: Any) -> None:

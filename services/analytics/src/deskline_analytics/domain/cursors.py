@@ -77,7 +77,11 @@ def read_found(cursor: str, filters: str) -> Found:
 
 
 def _sealed(body: bytes) -> str:
-    return base64.urlsafe_b64encode(body + _digest(body, _CHECK_BYTES)).rstrip(b"=").decode()
+    return _spelt(body + _digest(body, _CHECK_BYTES))
+
+
+def _spelt(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _opened(cursor: str, form: struct.Struct, version: int, filters: str) -> tuple[Any, ...]:
@@ -85,6 +89,9 @@ def _opened(cursor: str, form: struct.Struct, version: int, filters: str) -> tup
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise BadCursorError("It is no cursor of this service.") from None
+    # Python takes the letters of both alphabets; a place has one spelling.
+    if _spelt(raw) != cursor:
+        raise BadCursorError("It is no cursor of this service.")
     body, check = raw[: form.size], raw[form.size :]
     if len(body) != form.size or check != _digest(body, _CHECK_BYTES):
         raise BadCursorError("It is no cursor of this service, or it was cut or changed on the way.")

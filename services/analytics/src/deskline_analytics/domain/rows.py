@@ -11,6 +11,8 @@ MessageSide = Literal["customer", "operator", "automatic"]
 DecisionKind = Literal["queued", "offered", "nobody", "withdrawn", "unassigned"]
 DecisionOutcome = Literal["routed", "offered", "accepted", "declined", "ended", "refused"]
 ClockState = Literal["running", "paused", "met", "cancelled"]
+Part = Literal["card", "routing", "sla", "notify"]
+"""A group of columns of `open_tickets`, after its attribute of TicketRow."""
 
 OVER = frozenset({"resolved", "closed", "merged", "spam", "abandoned"})
 """Stages in which nobody owes the ticket any work."""
@@ -106,7 +108,8 @@ class NotifyPart:
 class TicketRow:
     """A row of `open_tickets`: a group of columns per owner, each written by its owner's events alone.
 
-    Whichever owner tells first makes the row; without a card it is shown to nobody.
+    Whichever owner tells first makes the row; without a card it is shown to nobody. `told` names the groups
+    that a batch changes: what another owner tells may be changing at the same time, elsewhere.
     """
 
     ticket_id: UUID
@@ -114,6 +117,7 @@ class TicketRow:
     routing: RoutingPart = field(default_factory=RoutingPart)
     sla: SlaPart = field(default_factory=SlaPart)
     notify: NotifyPart = field(default_factory=NotifyPart)
+    told: set[Part] = field(default_factory=set, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from deskline_events.notify import NotificationFailed, NotificationSent
 
 
 def on_notification_sent(work: Work, envelope: Envelope, fact: NotificationSent) -> None:
-    part, at = work.row(envelope.subject).notify, utc(envelope.time)
+    part, at = work.row(envelope.subject, "notify").notify, utc(envelope.time)
     part.notifications_sent += 1
     part.last_notified_at = at
     if fact.kind == "acknowledgement":
@@ -18,7 +18,7 @@ def on_notification_sent(work: Work, envelope: Envelope, fact: NotificationSent)
 
 
 def on_notification_failed(work: Work, envelope: Envelope, fact: NotificationFailed) -> None:
-    work.row(envelope.subject).notify.notifications_failed += 1
+    work.row(envelope.subject, "notify").notify.notifications_failed += 1
     _keep(work, envelope, fact)
 
 

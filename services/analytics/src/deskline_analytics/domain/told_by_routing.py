@@ -1,6 +1,6 @@
 """What routing's events change: its decisions, and the directory of operators, teams and queues."""
 
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from deskline_analytics.domain.rows import DecisionKind, DecisionRow, OperatorRow, QueueRow, TeamRow
@@ -9,8 +9,6 @@ from deskline_analytics.domain.work import Handlers, Work, utc
 from deskline_events.envelope import Envelope
 from deskline_events.routing import (
     AssignmentWithdrawn,
-    Candidate,
-    ConsideredQueue,
     NobodyAvailable,
     OfferMade,
     OfferWithdrawn,
@@ -24,20 +22,20 @@ from deskline_events.routing import (
 def on_ticket_queued(work: Work, envelope: Envelope, fact: TicketQueued) -> None:
     row = _decide(work, envelope, "queued", envelope.id, fact.assignment_no)
     row.queue_id = fact.queue_id
-    row.candidates = _listed(fact.considered)
-    row.basis = {"circumstances": fact.circumstances.model_dump(mode="json"), "fallback": fact.fallback}
+    row.candidates = list(fact.considered)
+    row.basis = {"circumstances": fact.circumstances, "fallback": fact.fallback}
 
 
 def on_offer_made(work: Work, envelope: Envelope, fact: OfferMade) -> None:
     row = _decide(work, envelope, "offered", fact.offer_id, fact.assignment_no)
     row.attempt, row.queue_id, row.operator_id = fact.attempt, fact.queue_id, fact.operator_id
-    row.offer_id, row.candidates = fact.offer_id, _listed(fact.candidates)
+    row.offer_id, row.candidates = fact.offer_id, list(fact.candidates)
     row.basis = {
         "strategy": fact.strategy,
         "until": utc(fact.until).isoformat(),
         "waiting_since": utc(fact.waiting_since).isoformat(),
     }
-    work.row(envelope.subject).routing.offers_made += 1
+    work.row(envelope.subject, "routing").routing.offers_made += 1
 
 
 def on_offer_withdrawn(work: Work, envelope: Envelope, fact: OfferWithdrawn) -> None:
@@ -47,7 +45,7 @@ def on_offer_withdrawn(work: Work, envelope: Envelope, fact: OfferWithdrawn) -> 
 
 def on_nobody_available(work: Work, envelope: Envelope, fact: NobodyAvailable) -> None:
     row = _decide(work, envelope, "nobody", envelope.id, fact.assignment_no)
-    row.attempt, row.queue_id, row.candidates = fact.attempt, fact.queue_id, _listed(fact.candidates)
+    row.attempt, row.queue_id, row.candidates = fact.attempt, fact.queue_id, list(fact.candidates)
 
 
 def on_assignment_withdrawn(work: Work, envelope: Envelope, fact: AssignmentWithdrawn) -> None:
@@ -100,15 +98,11 @@ def on_queue_changed(work: Work, envelope: Envelope, fact: QueueChanged) -> None
 def _decide(
     work: Work, envelope: Envelope, kind: DecisionKind, decision_id: UUID, assignment_no: int
 ) -> DecisionRow:
-    part, at = work.row(envelope.subject).routing, utc(envelope.time)
+    part, at = work.row(envelope.subject, "routing").routing, utc(envelope.time)
     part.routing_decision, part.routing_decided_at = kind, at
     row = DecisionRow(decision_id, envelope.subject, kind, at, envelope.id, assignment_no)
     work.changes.decisions[decision_id] = row
     return row
-
-
-def _listed(parts: tuple[Candidate, ...] | tuple[ConsideredQueue, ...]) -> list[Any]:
-    return [part.model_dump(mode="json") for part in parts]
 
 
 HANDLERS: Final[Handlers] = {

@@ -109,7 +109,7 @@ def _breach(row: ClockRow) -> None:
 
 
 def _show(work: Work, row: ClockRow) -> None:
-    part = work.row(row.ticket_id).sla
+    part = work.row(row.ticket_id, "sla").sla
     due_at = row.due_at if row.state in {"running", "met"} else None
     if row.clock == "first_response":
         part.first_response_due_at, part.first_response_at = due_at, row.met_at

@@ -44,7 +44,7 @@ def on_ticket_opened(work: Work, envelope: Envelope, fact: TicketOpened) -> None
         opened_at=at,
         changed_at=at,
     )
-    work.row(envelope.subject).card = card
+    work.row(envelope.subject, "card").card = card
     _count_message(card, fact.message)
     work.changes.flow_at(at, card.line_id).opened += 1
     _index(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from deskline_analytics.domain.rows import Card, Changes, ClockKey, ClockRow, TicketRow, TimelineRow
+from deskline_analytics.domain.rows import Card, Changes, ClockKey, ClockRow, Part, TicketRow, TimelineRow
 from deskline_events.envelope import Envelope
 from deskline_events.facts import Fact
 from deskline_events.sla import ClockName
@@ -40,17 +40,18 @@ class Work:
     known: Known
     changes: Changes
 
-    def row(self, ticket_id: UUID) -> TicketRow:
-        """The ticket's row, made where no owner has told of the ticket yet."""
+    def row(self, ticket_id: UUID, part: Part) -> TicketRow:
+        """The ticket's row, of which this part changes; made where no owner has told of the ticket yet."""
         row = self.changes.tickets.get(ticket_id)
         if row is None:
             row = self.known.tickets.get(ticket_id) or TicketRow(ticket_id)
             self.changes.tickets[ticket_id] = row
+        row.told.add(part)
         return row
 
     def card(self, envelope: Envelope) -> Card:
         """What tickets told of the ticket so far, moved on to this event; raises TicketUnknownError."""
-        card = self.row(envelope.subject).card
+        card = self.row(envelope.subject, "card").card
         if card is None:
             raise TicketUnknownError(f"ticket {envelope.subject} has no TicketOpened before this event")
         card.version, card.changed_at = envelope.sequence, utc(envelope.time)

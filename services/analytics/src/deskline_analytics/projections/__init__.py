@@ -37,8 +37,8 @@ def apply_events(transaction: Transaction, received: Sequence[Received]) -> None
     """Bring the read models forward by a batch; raises TicketUnknownError and ClockUnknownError."""
     connection = transaction.connection
     events = [(one.envelope, one.fact) for one in received]
-    # Rows of tickets are locked first, in the order of their keys: several owners write them, and readers
-    # in other processes may have the other owners' events.
     tickets = load_tickets(connection, tickets_in(events))
-    known = Known(tickets, load_clocks(connection, clocks_in(events)))
-    write(connection, project(events, known))
+    changes = project(events, Known(tickets, load_clocks(connection, clocks_in(events))))
+    # One round trip for all of them.
+    with connection.pipeline():
+        write(connection, changes)

@@ -1,8 +1,9 @@
 """Columns: how the fields of a row travel to PostgreSQL as arrays, one array a column."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, Final, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -38,19 +39,19 @@ def columns_of(row: type[Any]) -> dict[str, str]:
     return {field.name: sql_type(hints[field.name]) for field in fields(row)}
 
 
-def from_arrays(columns: dict[str, str]) -> str:
+def from_arrays(columns: Mapping[str, str]) -> str:
     """`SELECT … FROM unnest(…) AS new (…)`; what is no scalar travels as text."""
     shown = ", ".join(f"{name}::{kind}" if _is_text(kind) else name for name, kind in columns.items())
     arrays = ", ".join(f"%b::{'text' if _is_text(kind) else kind}[]" for kind in columns.values())
     return f"SELECT {shown} FROM unnest({arrays}) AS new ({', '.join(columns)})"
 
 
-def insert(table: str, columns: dict[str, str]) -> str:
+def insert(table: str, columns: Mapping[str, str]) -> str:
     """An INSERT of all rows in arrays."""
     return f"INSERT INTO {table} ({', '.join(columns)}) {from_arrays(columns)}"
 
 
-def upsert(table: str, columns: dict[str, str], keys: Sequence[str], *, add: bool = False) -> str:
+def upsert(table: str, columns: Mapping[str, str], keys: Sequence[str], *, add: bool = False) -> str:
     """An INSERT that overwrites, or adds to, the other columns of rows that are there."""
     others = [name for name in columns if name not in keys]
     value = f"{table}.{{0}} + excluded.{{0}}" if add else "excluded.{0}"
@@ -58,21 +59,25 @@ def upsert(table: str, columns: dict[str, str], keys: Sequence[str], *, add: boo
     return f"{insert(table, columns)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}"
 
 
-def many(connection: Conn, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Run a statement over the columns of all rows; does nothing without rows."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    if columns:
-        connection.execute(statement, columns)
+def many(connection: Conn, statement: str, columns: Mapping[str, str], rows: Iterable[Any]) -> None:
+    """Run a statement over the columns of all rows, as attributes; does nothing without rows."""
+    run(connection, statement, columns, map(attrgetter(*columns), rows))
 
 
-def values_of(row: Any, columns: dict[str, str]) -> list[Any]:
-    """A row's values in the order of its columns, as they travel."""
-    return [_travelling(getattr(row, name), kind) for name, kind in columns.items()]
+def run(connection: Conn, statement: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
+    """The same for rows that are sequences in the order of the columns."""
+    turned = zip(*rows, strict=True)
+    arrays = [
+        [_travelling(value, kind) for value in values] if _is_text(kind) else list(values)
+        for values, kind in zip(turned, columns.values(), strict=False)
+    ]
+    if arrays:
+        connection.execute(statement, arrays)
 
 
-def _travelling(value: Any, kind: str) -> Any:
-    if value is None or not _is_text(kind):
-        return value
+def _travelling(value: Any, kind: str) -> str | None:
+    if value is None:
+        return None
     if kind == "jsonb":
         return to_json(value).decode()
     # Ids and codes need no quotes in PostgreSQL's form of an array.

@@ -1,4 +1,4 @@
-"""Row → what a batch begins with: tickets, locked, and clocks."""
+"""Row → what a batch begins with: tickets and clocks; their streams are locked by the reader."""
 
 import itertools
 from collections.abc import Iterable
@@ -23,13 +23,7 @@ TICKET_COLUMNS: Final = {
     **{name: kind for part in PARTS for name, kind in columns_of(part).items()},
 }
 _BOUNDS: Final = tuple(1 + sum(len(columns_of(part)) for part in PARTS[:place]) for place in range(5))
-_MAKE_TICKETS: Final = (
-    "INSERT INTO open_tickets (ticket_id) SELECT unnest(%s::uuid[]) ON CONFLICT (ticket_id) DO NOTHING"
-)
-_SELECT_TICKETS: Final = (
-    f"SELECT {', '.join(TICKET_COLUMNS)} FROM open_tickets WHERE ticket_id = ANY(%s)"
-    " ORDER BY ticket_id FOR NO KEY UPDATE"
-)
+_SELECT_TICKETS: Final = f"SELECT {', '.join(TICKET_COLUMNS)} FROM open_tickets WHERE ticket_id = ANY(%s)"
 _SELECT_CLOCKS: Final = (
     f"SELECT {', '.join(f's.{name}' for name in columns_of(ClockRow))} FROM sla_outcomes s"
     " JOIN unnest(%s::uuid[], %s::text[], %s::bigint[]) AS wanted (ticket_id, clock, cycle)"
@@ -38,16 +32,15 @@ _SELECT_CLOCKS: Final = (
 
 
 def load_tickets(connection: Conn, ticket_ids: Iterable[UUID]) -> dict[UUID, TicketRow]:
-    """The rows of these tickets, made where there are none, and locked in the order of their keys."""
-    wanted = sorted(ticket_ids)
+    """The rows of these tickets; what others tell than the owners of these events may change meanwhile."""
+    wanted = list(ticket_ids)
     if not wanted:
         return {}
-    connection.execute(_MAKE_TICKETS, (wanted,))
     return {row[0]: _ticket(row) for row in connection.execute(_SELECT_TICKETS, (wanted,)).fetchall()}
 
 
 def load_clocks(connection: Conn, keys: Iterable[ClockKey]) -> dict[ClockKey, ClockRow]:
-    """The rows of these clocks; their streams are locked by the reader, so nobody else changes them."""
+    """The rows of these clocks."""
     wanted = [list(column) for column in zip(*keys, strict=True)]
     if not wanted:
         return {}

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, get_args
 
 from deskline_analytics.domain.rows import (
     Changes,
@@ -13,21 +14,18 @@ from deskline_analytics.domain.rows import (
     LineRow,
     LoadRow,
     NotificationRow,
+    NotifyPart,
     OperatorRow,
     OutcomeRow,
+    Part,
     QueueRow,
+    RoutingPart,
+    SlaPart,
     TeamRow,
     TicketRow,
     TimelineRow,
 )
-from deskline_analytics.projections.columns import (
-    columns_of,
-    from_arrays,
-    insert,
-    many,
-    upsert,
-    values_of,
-)
+from deskline_analytics.projections.columns import columns_of, from_arrays, insert, many, run, upsert
 from deskline_analytics.projections.erasing import WORDS
 from deskline_analytics.projections.loading import PARTS, TICKET_COLUMNS
 from deskline_chassis.postgres import Conn
@@ -42,8 +40,7 @@ class _Target:
     rows: Callable[[Changes], Any]
 
     def write(self, connection: Conn, changes: Changes) -> None:
-        columns = dict(self.columns)
-        many(connection, self.statement, [values_of(row, columns) for row in self.rows(changes)])
+        many(connection, self.statement, self.columns, self.rows(changes))
 
 
 def _overwritten(
@@ -60,11 +57,44 @@ _INSERT_DOCUMENTS: Final = (
     f" SELECT {', '.join(_KEPT_OF_DOCUMENT)}, {WORDS.format(subject='subject', body='body')}"
     f" FROM ({from_arrays(_DOCUMENT_COLUMNS)}) AS new"
 )
-_UPDATE_TICKETS: Final = (
-    f"UPDATE open_tickets SET {', '.join(f'{name} = new.{name}' for name in TICKET_COLUMNS)}"
-    f" FROM ({from_arrays(TICKET_COLUMNS)}) AS new WHERE open_tickets.ticket_id = new.ticket_id"
-)
 _PART_COLUMNS: Final = tuple(tuple(columns_of(part)) for part in PARTS)
+_FIXED: Final = frozenset(
+    {
+        "number",
+        "line_id",
+        "line_name",
+        "channel",
+        "contact_id",
+        "company_id",
+        "tier",
+        "locale",
+        "subject",
+        "opened_at",
+    }
+)
+"""What the opening of a ticket says for good; an erasure alone changes its subject."""
+# A group is told of by the events of one owner alone, whose stream the reader has locked: another reader may
+# change the others at the same time, or make the row. In the order of keys, as two write the same rows.
+_UNTOLD: Final = (
+    "excluded.number IS NULL",
+    "excluded.routing_decision IS NULL",
+    "num_nonnulls(excluded.first_response_breached, excluded.resolution_breached) = 0",
+    "excluded.notifications_sent + excluded.notifications_failed = 0",
+)
+
+
+def _kept(name: str, untold: str) -> str:
+    # An erasure may have changed the subject since it was read.
+    known = f"{untold} OR open_tickets.number IS NOT NULL" if name in _FIXED else untold
+    return f"{name} = CASE WHEN {known} THEN open_tickets.{name} ELSE excluded.{name} END"
+
+
+_PUT_TICKETS: Final = (
+    f"{insert('open_tickets', TICKET_COLUMNS)} ORDER BY ticket_id ON CONFLICT (ticket_id) DO UPDATE SET "
+    + ", ".join(
+        _kept(name, untold) for names, untold in zip(_PART_COLUMNS, _UNTOLD, strict=True) for name in names
+    )
+)
 _TARGETS: Final = (
     _Target(
         insert("ticket_timeline", columns_of(TimelineRow)),
@@ -91,44 +121,54 @@ _TARGETS: Final = (
     _overwritten("teams", TeamRow, ("team_id",), lambda changes: changes.teams.values()),
     _overwritten("queues", QueueRow, ("queue_id",), lambda changes: changes.queues.values()),
 )
+_READ_PART: Final[dict[Part, Callable[[Any], Any]]] = {
+    part: attrgetter(*names) for part, names in zip(get_args(Part), _PART_COLUMNS, strict=True)
+}
+_BEGINNING: Final[dict[Part, tuple[Any, ...]]] = {
+    "card": (None,) * len(_PART_COLUMNS[0]),
+    "routing": _READ_PART["routing"](RoutingPart()),
+    "sla": _READ_PART["sla"](SlaPart()),
+    "notify": _READ_PART["notify"](NotifyPart()),
+}
+"""What stands in the columns of owners who have told nothing."""
+_LINE_COLUMNS: Final = columns_of(LineRow)
+_of_flow: Final = attrgetter(*columns_of(FlowRow))
+_of_load: Final = attrgetter(*columns_of(LoadRow))
 _FLOW_COLUMNS: Final = {"bucket": "timestamptz", "line_id": "uuid"} | columns_of(FlowRow)
 _ADD_FLOW: Final = upsert("daily_flow", _FLOW_COLUMNS, ("bucket", "line_id"), add=True)
 _LOAD_COLUMNS: Final = {"day": "date", "operator_id": "uuid"} | columns_of(LoadRow)
 _ADD_LOAD: Final = upsert("operator_load", _LOAD_COLUMNS, ("day", "operator_id"), add=True)
 _TELL_LINES: Final = (
-    upsert("lines", columns_of(LineRow), ("line_id",))
+    upsert("lines", _LINE_COLUMNS, ("line_id",))
     + " WHERE (lines.told_at, lines.told_by) < (excluded.told_at, excluded.told_by)"
 )
+_FRESH_COLUMNS: Final = {"owner": "text", "as_of": "timestamptz"}
 _REFRESH: Final = (
-    "INSERT INTO freshness (owner, as_of) SELECT * FROM unnest(%s::text[], %s::timestamptz[])"
-    " ON CONFLICT (owner) DO UPDATE SET as_of = greatest(freshness.as_of, excluded.as_of)"
+    insert("freshness", _FRESH_COLUMNS)
+    + " ON CONFLICT (owner) DO UPDATE SET as_of = greatest(freshness.as_of, excluded.as_of)"
 )
 
 
 def write(connection: Conn, changes: Changes) -> None:
     """Write a batch's changes; rows that readers share come last and in key order."""
-    many(connection, _UPDATE_TICKETS, [_ticket_values(row) for row in changes.tickets.values()])
+    run(connection, _PUT_TICKETS, TICKET_COLUMNS, map(_values, changes.tickets.values()))
     for target in _TARGETS:
         target.write(connection, changes)
     _share(connection, changes)
 
 
 def _share(connection: Conn, changes: Changes) -> None:
-    lines = columns_of(LineRow)
-    many(connection, _TELL_LINES, [values_of(changes.lines[line], lines) for line in sorted(changes.lines)])
-    for statement, counts in ((_ADD_FLOW, changes.flow), (_ADD_LOAD, changes.load)):
-        rows: Mapping[Any, Any] = counts
-        many(connection, statement, [[*key, *_counts(rows[key])] for key in sorted(rows)])
-    many(connection, _REFRESH, sorted(changes.fresh.items()))
+    lines = [changes.lines[line] for line in sorted(changes.lines)]
+    many(connection, _TELL_LINES, _LINE_COLUMNS, lines)
+    flow = [[*key, *_of_flow(changes.flow[key])] for key in sorted(changes.flow)]
+    run(connection, _ADD_FLOW, _FLOW_COLUMNS, flow)
+    load = [[*key, *_of_load(changes.load[key])] for key in sorted(changes.load)]
+    run(connection, _ADD_LOAD, _LOAD_COLUMNS, load)
+    run(connection, _REFRESH, _FRESH_COLUMNS, sorted(changes.fresh.items()))
 
 
-def _counts(row: FlowRow | LoadRow) -> list[int]:
-    return [getattr(row, name) for name in row.__slots__]
-
-
-def _ticket_values(row: TicketRow) -> list[Any]:
+def _values(row: TicketRow) -> list[Any]:
     values: list[Any] = [row.ticket_id]
-    parts = (row.card, row.routing, row.sla, row.notify)
-    for part, names in zip(parts, _PART_COLUMNS, strict=True):
-        values += [None] * len(names) if part is None else [getattr(part, name) for name in names]
+    for part, read in _READ_PART.items():
+        values += read(getattr(row, part)) if part in row.told else _BEGINNING[part]
     return values

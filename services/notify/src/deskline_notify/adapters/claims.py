@@ -24,14 +24,15 @@ _CLAIM: Final = (
     " UPDATE notifications n SET lease = %(lease)s, due_at = clock_timestamp() + %(seconds)s"
     " FROM chosen WHERE n.place = chosen.place"
     " RETURNING n.place, n.notification_id, n.kind, n.recipient_kind, n.recipient_id, n.ticket_id,"
-    " n.message_id, n.fact_at, n.details, n.reply_text, n.expires_at, n.attempts"
+    " n.message_id, n.fact_at, n.details, n.reply_text,"
+    " coalesce(n.expires_at <= clock_timestamp(), false), n.attempts"
 )
 _ABOUT: Final = (
     "SELECT ticket_id, number, line_name, line_address, contact_id, locale, verified, reply_token, priority,"
-    " level, subject, message_ids FROM tickets WHERE ticket_id = ANY(%s)"
+    " level, subject, message_ids FROM tickets WHERE ticket_id = ANY(%b)"
 )
 _EARLIER: Final = (
-    "SELECT n.place, e.message_id, e.fact_at FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[])"
+    "SELECT n.place, e.message_id, e.fact_at FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[])"
     " AS n (place, ticket_id, recipient_id) CROSS JOIN LATERAL (SELECT message_id, fact_at FROM notifications"
     " e WHERE e.ticket_id = n.ticket_id AND e.recipient_id = n.recipient_id AND e.place < n.place"
     f" AND e.state = 'sent' ORDER BY e.place DESC LIMIT {REFERENCES_KEPT}) e"
@@ -51,7 +52,7 @@ class Claimed:
     fact_at: datetime
     details: Mapping[str, str]
     reply_text: Sealed | None
-    expires_at: datetime | None
+    is_expired: bool
     attempts: int
 
 
@@ -112,12 +113,17 @@ class Settled:
     finished_at: datetime
     correlation_id: UUID
     traceparent: str | None
+    is_awaited: bool = False
 
 
 _SETTLED: Final = (
     " RETURNING n.place, n.notification_id, n.event_id, n.ticket_id, n.kind, n.recipient_kind,"
     " n.recipient_id, n.reply_id, n.message_id, n.state, n.reason, n.fact_at, n.finished_at,"
     " n.correlation_id, n.traceparent"
+)
+_IS_AWAITED: Final = (
+    ", EXISTS (SELECT FROM notifications later WHERE later.ticket_id = n.ticket_id AND later.place > n.place"
+    " AND later.recipient_id = n.recipient_id AND later.state = 'pending')"
 )
 
 
@@ -136,7 +142,7 @@ def renew(connection: Conn, held: Sequence[tuple[int, UUID]], seconds: float) ->
     """Hold these (place, lease) for so many seconds more; the places that are still ours."""
     rows = connection.execute(
         "UPDATE notifications n SET due_at = clock_timestamp() + %s"
-        " FROM unnest(%s::bigint[], %s::uuid[]) AS held (place, lease)"
+        " FROM unnest(%b::bigint[], %b::uuid[]) AS held (place, lease)"
         " WHERE n.place = held.place AND n.lease = held.lease AND n.state = 'pending' RETURNING n.place",
         (timedelta(seconds=seconds), [place for place, _ in held], [lease for _, lease in held]),
     ).fetchall()
@@ -152,15 +158,13 @@ def tickets_about(connection: Conn, ticket_ids: Collection[UUID]) -> dict[UUID, 
 def persons(connection: Conn, ids: Collection[UUID]) -> dict[UUID, Person]:
     """How these recipients are reached; operators with their names and languages."""
     wanted = {"ids": list(ids)}
-    contacts = connection.execute(
-        "SELECT contact_id, address FROM contacts WHERE contact_id = ANY(%(ids)s)", wanted
-    ).fetchall()
-    operators = connection.execute(
-        "SELECT operator_id, address, name, language, employed FROM operators"
-        " WHERE operator_id = ANY(%(ids)s)",
+    rows = connection.execute(
+        "SELECT contact_id, address, NULL::jsonb, NULL, true FROM contacts WHERE contact_id = ANY(%(ids)b)"
+        " UNION ALL SELECT operator_id, address, name, language, employed FROM operators"
+        " WHERE operator_id = ANY(%(ids)b)",
         wanted,
     ).fetchall()
-    return {row[0]: Person(*row[1:]) for row in (*contacts, *operators)}
+    return {row[0]: Person(*row[1:]) for row in rows}
 
 
 def earlier_mails(connection: Conn, claimed: Sequence[Claimed]) -> dict[int, list[tuple[str, datetime]]]:
@@ -210,7 +214,7 @@ def defer(connection: Conn, verdicts: Sequence[Verdict]) -> int:
     done = connection.execute(
         "UPDATE notifications n SET lease = NULL, due_at = clock_timestamp() + new.delay,"
         " attempts = n.attempts + new.attempted, reason = coalesce(new.reason, n.reason)"
-        " FROM unnest(%s::bigint[], %s::uuid[], %s::interval[], %s::int[], %s::text[])"
+        " FROM unnest(%b::bigint[], %b::uuid[], %b::interval[], %b::int[], %b::text[])"
         " AS new (place, lease, delay, attempted, reason)"
         " WHERE n.place = new.place AND n.state = 'pending' AND n.lease = new.lease",
         (
@@ -234,9 +238,9 @@ def settle(connection: Conn, verdicts: Sequence[Verdict]) -> list[Settled]:
     rows = connection.execute(
         "UPDATE notifications n SET state = new.outcome, reason = new.reason, lease = NULL,"
         " reply_text = NULL, attempts = n.attempts + new.attempted, finished_at = clock_timestamp()"
-        " FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::int[])"
+        " FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::int[])"
         " AS new (place, lease, outcome, reason, attempted) WHERE n.place = new.place AND n.state = 'pending'"
-        " AND (n.lease = new.lease OR new.outcome = 'sent')" + _SETTLED,
+        " AND (n.lease = new.lease OR new.outcome = 'sent')" + _SETTLED + _IS_AWAITED,
         (
             [one.place for one in verdicts],
             [one.lease for one in verdicts],

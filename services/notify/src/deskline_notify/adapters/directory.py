@@ -16,7 +16,7 @@ def keep_contacts(connection: Conn, sealer: Sealer, facts: Sequence[ContactRegis
     if facts:
         connection.execute(
             "INSERT INTO contacts (contact_id, address) SELECT id, address::jsonb"
-            " FROM unnest(%s::uuid[], %s::text[]) AS new (id, address)"
+            " FROM unnest(%b::uuid[], %b::text[]) AS new (id, address)"
             " ON CONFLICT (contact_id) DO UPDATE SET address = excluded.address",
             (
                 [fact.contact_id for fact in facts],
@@ -63,8 +63,8 @@ def known_among(connection: Conn, recipients: Collection[Recipient]) -> set[UUID
     if not recipients:
         return set()
     rows = connection.execute(
-        "SELECT contact_id FROM contacts WHERE contact_id = ANY(%(ids)s)"
-        " UNION ALL SELECT operator_id FROM operators WHERE operator_id = ANY(%(ids)s)",
+        "SELECT contact_id FROM contacts WHERE contact_id = ANY(%(ids)b)"
+        " UNION ALL SELECT operator_id FROM operators WHERE operator_id = ANY(%(ids)b)",
         {"ids": list({recipient.id for recipient in recipients})},
     ).fetchall()
     return {row[0] for row in rows}
@@ -75,7 +75,7 @@ def leads_of(connection: Conn, team_ids: Collection[UUID]) -> dict[UUID, tuple[U
     if not team_ids:
         return {}
     rows = connection.execute(
-        "SELECT team_id, lead_ids FROM teams WHERE team_id = ANY(%s)", (list(team_ids),)
+        "SELECT team_id, lead_ids FROM teams WHERE team_id = ANY(%b)", (list(team_ids),)
     ).fetchall()
     return {team_id: tuple(leads) for team_id, leads in rows}
 

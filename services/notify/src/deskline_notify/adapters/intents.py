@@ -26,11 +26,11 @@ _INSERT: Final = (
     " reason, message_id, fact_at, %(now)s, correlation_id, traceparent, reply_id, details::jsonb,"
     " reply_text::jsonb, expires_at, %(now)s, CASE WHEN state NOT IN ('waiting', 'pending') THEN %(now)s END,"
     " NOT (state = 'stale' AND reply_id IS NOT NULL)"
-    " FROM unnest(%(notification_id)s::uuid[], %(event_id)s::uuid[], %(recipient_kind)s::text[],"
-    " %(recipient_id)s::uuid[], %(ticket_id)s::uuid[], %(kind)s::text[], %(state)s::text[],"
-    " %(reason)s::text[], %(message_id)s::text[], %(fact_at)s::timestamptz[], %(correlation_id)s::uuid[],"
-    " %(traceparent)s::text[], %(reply_id)s::uuid[], %(details)s::text[], %(reply_text)s::text[],"
-    " %(expires_at)s::timestamptz[]) WITH ORDINALITY AS new (notification_id, event_id, recipient_kind,"
+    " FROM unnest(%(notification_id)b::uuid[], %(event_id)b::uuid[], %(recipient_kind)b::text[],"
+    " %(recipient_id)b::uuid[], %(ticket_id)b::uuid[], %(kind)b::text[], %(state)b::text[],"
+    " %(reason)b::text[], %(message_id)b::text[], %(fact_at)b::timestamptz[], %(correlation_id)b::uuid[],"
+    " %(traceparent)b::text[], %(reply_id)b::uuid[], %(details)b::text[], %(reply_text)b::text[],"
+    " %(expires_at)b::timestamptz[]) WITH ORDINALITY AS new (notification_id, event_id, recipient_kind,"
     " recipient_id, ticket_id, kind, state, reason, message_id, fact_at, correlation_id, traceparent,"
     " reply_id, details, reply_text, expires_at, number)"
     # The order of places is the order in which a recipient is told of a ticket.
@@ -102,7 +102,7 @@ def record_intents(
 def _recent(connection: Conn, ticket_ids: Collection[UUID], now: datetime) -> Counter[tuple[UUID, UUID]]:
     unsent: tuple[State, ...] = ("stale", "capped", "suppressed")
     rows = connection.execute(
-        "SELECT ticket_id, recipient_id, count(*) FROM notifications WHERE ticket_id = ANY(%s)"
+        "SELECT ticket_id, recipient_id, count(*) FROM notifications WHERE ticket_id = ANY(%b)"
         " AND kind <> 'reply' AND state <> ALL(%s) AND created_at > %s GROUP BY 1, 2",
         (list(ticket_ids), list(unsent), now - CAP_WINDOW),
     ).fetchall()
@@ -142,24 +142,36 @@ def record_questions(connection: Conn, asked: Sequence[Asked]) -> None:
 def take_questions(connection: Conn, ticket_ids: Collection[UUID] | None, limit: int) -> list[Asked]:
     """Some of the questions of these tickets or of all, oldest first; locked, others' left out.
 
-    Any of them when there are more: those that can't be answered must not stand before the others.
+    Any of them when there are more: those that can't be answered must not stand before the others. But one
+    whose predecessor is in other hands, or was not taken, waits for it: the same people are meant by both.
     """
     rows = connection.execute(
         "SELECT event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation_id, traceparent,"
-        " place FROM questions WHERE %(all)s OR ticket_id = ANY(%(ids)s)"
+        " place FROM questions WHERE %(all)s OR ticket_id = ANY(%(ids)b)"
         " ORDER BY random() LIMIT %(limit)s FOR UPDATE SKIP LOCKED",
         {"all": ticket_ids is None, "ids": list(ticket_ids or ()), "limit": limit},
     ).fetchall()
+    if not rows:
+        return []
+    taken = {place for *_, place in rows}
+    open_before: dict[tuple[UUID, str], list[tuple[datetime, int]]] = {}
+    for ticket_id, role, fact_at, place in connection.execute(
+        "SELECT ticket_id, role, fact_at, place FROM questions WHERE ticket_id = ANY(%b)",
+        (list({ticket_id for _, _, ticket_id, *_ in rows}),),
+    ).fetchall():
+        if place not in taken:
+            open_before.setdefault((ticket_id, role), []).append((fact_at, place))
     return [
         Asked(
             Question(event_id, ticket_id, kind, role, fact_at, asked_at, details),
             Cause(correlation, event_id, trace),
         )
-        for event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation, trace, _ in sorted(
+        for event_id, role, ticket_id, kind, fact_at, asked_at, details, correlation, trace, place in sorted(
             # Of facts of one moment, their place has the order in which their stream told them.
             rows,
             key=lambda row: (row[4], row[9]),
         )
+        if not any(before < (fact_at, place) for before in open_before.get((ticket_id, role), ()))
     ]
 
 
@@ -167,6 +179,6 @@ def drop_questions(connection: Conn, answered: Sequence[Question]) -> None:
     """Forget questions that were answered, or that nobody can answer any more."""
     if answered:
         connection.execute(
-            "DELETE FROM questions WHERE (event_id, role) IN (SELECT * FROM unnest(%s::uuid[], %s::text[]))",
+            "DELETE FROM questions WHERE (event_id, role) IN (SELECT * FROM unnest(%b::uuid[], %b::text[]))",
             ([one.event_id for one in answered], [one.role for one in answered]),
         )

@@ -5,10 +5,11 @@ import contextlib
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
+from deskline_notify.adapters.dialogue import Dialogue, LostError, ReplyError
 from deskline_notify.domain.retrying import is_our_fault
 from deskline_notify.ports import InterruptedSendingError, Outgoing, ProviderAwayError, RefusedError
 
@@ -55,6 +56,7 @@ class SmtpConnection:
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
         self._client: SMTP | None = None
+        self._dialogue: Dialogue | None = None
         self._used_at = 0.0
         self._sent = 0
 
@@ -67,7 +69,7 @@ class SmtpConnection:
             await self._after_refusal(refused)
             raise
         except TimeoutError:
-            connected = self._client is not None
+            connected = self._dialogue is not None
             self._drop()
             if connected:
                 raise InterruptedSendingError("timed_out") from None
@@ -78,56 +80,61 @@ class SmtpConnection:
 
     async def close(self) -> None:
         """Take leave, or just let go."""
-        client = self._client
-        if client is not None:
-            with contextlib.suppress(SMTPException, OSError, TimeoutError):
-                await asyncio.wait_for(client.quit(), _QUIT_SECONDS)
+        dialogue = self._dialogue
+        if dialogue is not None and dialogue.is_open:
+            with contextlib.suppress(LostError, TimeoutError):
+                await asyncio.wait_for(dialogue.command(b"QUIT"), _QUIT_SECONDS)
         self._drop()
 
     async def _send(self, mail: Outgoing) -> None:
-        client, is_new = await self._ready()
+        dialogue, is_new = await self._ready()
         try:
-            await self._begin(client, mail)
-        except (SMTPServerDisconnected, OSError):
+            await self._begin(dialogue, mail)
+        except LostError:
             # Nothing was handed over yet: a server that ended an idle connection costs no try.
             if is_new:
                 raise InterruptedSendingError("connection_lost") from None
             self._drop()
-            client, _ = await self._ready()
+            dialogue, _ = await self._ready()
             try:
-                await self._begin(client, mail)
-            except (SMTPServerDisconnected, OSError):
+                await self._begin(dialogue, mail)
+            except LostError:
                 raise InterruptedSendingError("connection_lost") from None
         try:
-            await client.data(mail.content)
-        except SMTPResponseException as refused:
+            await dialogue.finish(mail.content)
+        except ReplyError as refused:
             raise _judged(refused.code) from None
-        except (SMTPException, OSError):
+        except LostError:
             raise InterruptedSendingError("connection_lost") from None
         self._used_at = asyncio.get_running_loop().time()
         self._sent += 1
 
     @staticmethod
-    async def _begin(client: SMTP, mail: Outgoing) -> None:
+    async def _begin(dialogue: Dialogue, mail: Outgoing) -> None:
         try:
-            await client.mail(mail.sender)
-            await client.rcpt(mail.recipient)
-        except SMTPResponseException as refused:
+            await dialogue.begin(mail)
+        except ReplyError as refused:
             raise _judged(refused.code) from None
 
-    async def _ready(self) -> tuple[SMTP, bool]:
-        client = self._client
-        if client is not None and client.is_connected and self._sent < MOST_MAILS:
+    async def _ready(self) -> tuple[Dialogue, bool]:
+        dialogue = self._dialogue
+        if dialogue is not None and dialogue.is_open and self._sent < MOST_MAILS:
             if asyncio.get_running_loop().time() - self._used_at < IDLE_SECONDS:
-                return client, False
-            with contextlib.suppress(SMTPException, OSError):
-                await client.noop()
-                return client, False
-        if client is not None:
+                return dialogue, False
+            with contextlib.suppress(LostError):
+                await dialogue.command(b"NOOP")
+                return dialogue, False
+        if dialogue is not None:
             await self.close()
+        return await self._open(), True
+
+    async def _open(self) -> Dialogue:
         client = self._provider.client()
         try:
             await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await _greet(client)
+            dialogue = _taken_over(client)
         except SMTPResponseException as refused:
             client.close()
             raise ProviderAwayError(f"smtp_{refused.code}") from None
@@ -140,24 +147,42 @@ class SmtpConnection:
             client.close()
             raise
         self._client, self._sent = client, 0
+        self._dialogue = dialogue
         self._used_at = asyncio.get_running_loop().time()
-        return client, True
+        return dialogue
 
     async def _after_refusal(self, refused: RefusedError) -> None:
-        client = self._client
-        if client is None:
+        dialogue = self._dialogue
+        if dialogue is None:
             return
         try:
             if refused.code == _CLOSING:
-                raise SMTPServerDisconnected("the server closes")
-            await asyncio.wait_for(client.rset(), self._provider.timeout)
-        except (SMTPException, OSError, TimeoutError):
+                raise LostError("the server closes")
+            await asyncio.wait_for(dialogue.command(b"RSET"), self._provider.timeout)
+        except (LostError, TimeoutError):
             self._drop()
 
     def _drop(self) -> None:
+        if self._dialogue is not None:
+            self._dialogue.close()
         if self._client is not None:
             self._client.close()
-        self._client = None
+        self._dialogue = self._client = None
+
+
+async def _greet(client: SMTP) -> None:
+    try:
+        await client.ehlo()
+    except SMTPHeloError:
+        await client.helo()  # RFC 5321 §3.2: a server may be older than extensions
+
+
+def _taken_over(client: SMTP) -> Dialogue:
+    if client.transport is None:
+        raise ConnectionResetError("the connection ended at once")
+    # uvloop's transports are asyncio's in all but their class.
+    transport = cast("asyncio.Transport", client.transport)
+    return Dialogue(transport, pipelined=client.supports_extension("pipelining"))
 
 
 def _judged(code: int) -> RefusedError | ProviderAwayError:

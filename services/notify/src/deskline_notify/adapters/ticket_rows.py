@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
@@ -21,9 +22,10 @@ _TYPES: Final = (
     "uuid", "bigint", "uuid", "text", "text", "uuid", "text", "boolean", "text", "text", "integer", "text",
     "boolean", "uuid", "uuid",
 )  # fmt: skip
+_values: Final = attrgetter(*_COLUMNS)
 _JSON: Final = ("teams", "assignees", "subject", "message_ids")
 _ALL: Final = (*_COLUMNS, *_JSON[2:])
-_ARRAYS: Final = ", ".join(f"%s::{type_}[]" for type_ in (*_TYPES, *("text" for _ in _JSON)))
+_ARRAYS: Final = ", ".join(f"%b::{type_}[]" for type_ in (*_TYPES, *("text" for _ in _JSON)))
 _UPSERT: Final = (
     f"INSERT INTO tickets ({', '.join(_ALL)})"
     f" SELECT {', '.join(f'{column}::jsonb' if column in _JSON else column for column in _ALL)}"
@@ -61,7 +63,7 @@ class TicketRows:
         if not wanted:
             return
         found = self.connection.execute(
-            f"SELECT {', '.join(_ALL)} FROM tickets WHERE ticket_id = ANY(%s) ORDER BY ticket_id FOR UPDATE",
+            f"SELECT {', '.join(_ALL)} FROM tickets WHERE ticket_id = ANY(%b) ORDER BY ticket_id FOR UPDATE",
             (wanted,),
         ).fetchall()
         for row in found:
@@ -76,8 +78,8 @@ class TicketRows:
             row = self.rows[ticket_id] = TicketRow(opened(ticket_id, fact), subject, [])
         elif row is None:
             raise TicketUnknownError(f"ticket {ticket_id} has no TicketOpened before this event")
-        else:
-            evolve(row.ticket, fact, envelope.time)
+        elif not evolve(row.ticket, fact, envelope.time):
+            return row.ticket
         if isinstance(fact, TicketOpened | CustomerReplied | AutomaticMessageAdded):
             self._note_message_id(row, sealer, envelope, fact)
         self.changed.add(ticket_id)
@@ -104,7 +106,7 @@ class TicketRows:
         if rows:
             values: Sequence[tuple[Any, ...]] = [
                 (
-                    *astuple(row.ticket)[:-2],
+                    *_values(row.ticket)[:-2],
                     json.dumps(row.ticket.teams),
                     json.dumps(row.ticket.assignees),
                     as_json(row.subject),

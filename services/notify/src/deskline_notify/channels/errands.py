@@ -1,6 +1,7 @@
 """Errands of one process: a queue for its connections, what became of each, the provider's absence."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ log = structlog.get_logger(__name__)
 AWAY_SECONDS: Final = (0.5, 10.0)
 UNCOMMITTED_PER_CONNECTION: Final = 2
 """Mails that may be handed over and not committed yet: so many, at most, are sent anew after a kill."""
+
+GATHER_SECONDS: Final = 0.05
+"""How long a result waits for others, so that one commit has many of them."""
 
 RECENT_SECONDS: Final = 2.0
 SPARED_SECONDS: Final = 1.0
@@ -67,6 +71,7 @@ class Round:
         self._room = asyncio.Semaphore(0)
         self._verdicts: list[Verdict] = []
         self._something = asyncio.Event()
+        self._enough = asyncio.Event()
         self._closed = False
         self._busy = 0
         self._workers = 0
@@ -74,6 +79,7 @@ class Round:
         self._away_until = 0.0
         self._away_for = 0.0
         self.away: str | None = None
+        self.more = True
 
     def wanted(self, most: int) -> int:
         """How many to claim now: none while there is enough, one to see whether the provider is back."""
@@ -90,8 +96,12 @@ class Round:
         else:
             await self._waker.wait(seconds)
 
-    def take(self, errands: Sequence[Errand], claimed_at: float) -> None:
-        """Put claimed mails into the queue; they begin while their lease is long enough."""
+    def take(self, errands: Sequence[Errand], claimed_at: float, *, more: bool) -> None:
+        """Put claimed mails into the queue; they begin while their lease is long enough.
+
+        `more` says that the claim left some behind, which are fetched when these run out.
+        """
+        self.more = more
         for errand in errands:
             turn = _Turn(errand, claimed_at + self._sending.trusted)
             self._held[errand.claimed.place] = turn
@@ -122,14 +132,24 @@ class Round:
         self._verdicts.extend(verdicts)
         if verdicts:
             self._something.set()
+        if self._is_at_rest():
+            self._enough.set()
 
     async def told(self) -> list[Verdict]:
-        """All that was told since; empty once the round is closed."""
+        """All that was told since, gathered from all connections; empty once the round is closed."""
         while not self._verdicts and not self._closed:
             self._something.clear()
             await self._something.wait()
+        self._enough.clear()
+        if not self._closed and not self._is_at_rest():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), GATHER_SECONDS)
         told, self._verdicts = self._verdicts, []
         return told
+
+    def _is_at_rest(self) -> bool:
+        """Whether nothing more will be told before a commit: no mail is under way, and none can begin."""
+        return self._busy == 0 and (self._room.locked() or self._queue.empty())
 
     def let_go(self) -> None:
         """Put back what is not begun, and let the workers end."""
@@ -144,6 +164,7 @@ class Round:
         """Nothing more will be told."""
         self._closed = True
         self._something.set()
+        self._enough.set()
 
     async def work(self, connection: Connection) -> None:
         """Send one mail after another over a connection."""
@@ -154,7 +175,7 @@ class Round:
         # Where commits take long, nothing more is handed over: a kill would repeat it all.
         while await self._room.acquire() and (turn := await self._queue.get()) is not None:
             self._begun[turn.errand.claimed.place] += 1
-            if self._queue.qsize() < self._workers:
+            if self.more and self._queue.qsize() < self._workers:
                 self._waker.ring()
             if loop.time() > turn.begin_before or (self.away is not None and loop.time() < self._away_until):
                 self.tell(self._back(turn.errand, timedelta(seconds=self._away_for)))

@@ -6,6 +6,7 @@ somebody typed is decoded, and the line breaks in it become header lines of thei
 
 import base64
 import re
+from functools import lru_cache
 from typing import Final
 
 from deskline_notify.domain.cleaning import one_line
@@ -28,16 +29,21 @@ def text_value(text: str, most: int) -> str:
 
 def mailbox_value(name: str, address: str) -> str:
     """A display name and an address (one that `usable_address` gave), as they stand in From or Reply-To."""
-    line = one_line(name)
-    if not line:
+    shown = _display_name(name)
+    if not shown:
         return address
-    if _SIMPLE_NAME.fullmatch(line):
-        shown = line
-    elif _is_plain(line):
-        shown = '"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    else:
-        shown = _encoded(line)
     return f"{shown}{_FOLD if len(shown) + len(address) > LINE // 2 else ' '}<{address}>"
+
+
+@lru_cache(maxsize=1024)
+def _display_name(name: str) -> str:
+    # Lines have names, and there are few of them.
+    line = one_line(name)
+    if not line or _SIMPLE_NAME.fullmatch(line):
+        return line
+    if _is_plain(line):
+        return '"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _encoded(line)
 
 
 def _is_plain(line: str) -> bool:
@@ -58,10 +64,13 @@ def _folded(line: str) -> str | None:
 
 
 def _encoded(line: str) -> str:
-    words: list[bytes] = [b""]
-    for character in line:
-        encoded = character.encode()
-        if len(words[-1]) + len(encoded) > _WORD_BYTES:
-            words.append(b"")
-        words[-1] += encoded
-    return _FOLD.join(f"=?utf-8?b?{base64.b64encode(word).decode('ascii')}?=" for word in words)
+    encoded = line.encode()
+    words: list[str] = []
+    begin = 0
+    while begin < len(encoded) or not words:
+        end = min(begin + _WORD_BYTES, len(encoded))
+        while end < len(encoded) and encoded[end] & 0xC0 == 0x80:  # noqa: PLR2004 -- amid a character
+            end -= 1
+        words.append(f"=?utf-8?b?{base64.b64encode(encoded[begin:end]).decode('ascii')}?=")
+        begin = end
+    return _FOLD.join(words)

@@ -71,8 +71,8 @@ def opened(ticket_id: UUID, fact: TicketOpened) -> Ticket:
     )
 
 
-def evolve(ticket: Ticket, fact: Fact, at: datetime) -> None:
-    """Bring the ticket forward by one of its facts; what says nothing to notify changes nothing."""
+def evolve(ticket: Ticket, fact: Fact, at: datetime) -> bool:
+    """Bring the ticket forward by one of its facts; False where it says nothing to notify."""
     match fact:
         case CustomerReplied() | AutomaticMessageAdded():
             ticket.last_kind = fact.message.kind
@@ -91,7 +91,8 @@ def evolve(ticket: Ticket, fact: Fact, at: datetime) -> None:
             ticket.assignee_id = None
             _remember(ticket.assignees, at, None)
         case _:
-            pass
+            return False
+    return True
 
 
 def who_at(history: History, at: datetime, patience: timedelta) -> UUID | None:

@@ -68,20 +68,24 @@ def renew_leases(database: Database, held: Sequence[tuple[int, UUID]], seconds: 
         return claims.renew(connection, held, seconds)
 
 
-def commit_verdicts(database: Database, log: EventLog, verdicts: Sequence[Verdict]) -> None:
-    """Commit what became of several notifications, with its events, in one transaction."""
+def commit_verdicts(database: Database, log: EventLog, verdicts: Sequence[Verdict]) -> bool:
+    """Commit what became of several notifications, with its events; whether others waited for these.
+
+    The relay is not rung: nobody waits for these events, and it looks by itself ten times a second.
+    """
     deferred = [one for one in verdicts if one.outcome == "deferred"]
     final = [one for one in verdicts if one.outcome != "deferred"]
     if deferred:
         with database.transaction() as connection:
             claims.defer(connection, deferred)
-    if final:
-        with database.transaction() as connection:
-            log.lock(connection)
-            settled = claims.settle(connection, final)
-            announce(connection, log, settled)
-        log.ring()
-        count_settled(settled)
+    if not final:
+        return False
+    with database.transaction() as connection:
+        log.lock(connection)
+        settled = claims.settle(connection, final)
+        announce(connection, log, settled)
+    count_settled(settled)
+    return any(one.is_awaited for one in settled)
 
 
 def announce(connection: Conn, log: EventLog, settled: Sequence[Settled]) -> None:

@@ -87,22 +87,12 @@ def open_letters(house: House, connection: Conn, claimed: Sequence[Claimed]) -> 
     people = claims.persons(connection, {one.recipient.id for one in claimed} | operators)
     earlier = claims.earlier_mails(connection, claimed)
     sealer = Sealer.for_persons(house.keys, connection, _keys_needed(claimed, about, people))
-    now = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert now is not None  # noqa: S101 -- a SELECT without FROM gives one row
     letters: list[Letter] = []
     refused: list[tuple[Claimed, str]] = []
     for one in claimed:
         try:
-            letters.append(
-                _open(
-                    one,
-                    about.get(one.ticket_id),
-                    people,
-                    sealer,
-                    earlier=earlier.get(one.place, []),
-                    now=now[0],
-                )
-            )
+            found = about.get(one.ticket_id)
+            letters.append(_open(one, found, people, sealer, earlier.get(one.place, [])))
         except NotWritableError as error:
             refused.append((one, error.reason))
         except (MissingKeyError, SealError) as error:
@@ -155,16 +145,14 @@ def _open(
     about: About | None,
     people: Mapping[UUID, Person],
     sealer: Sealer,
-    *,
     earlier: Sequence[tuple[str, datetime]],
-    now: datetime,
 ) -> Letter:
     person = people.get(claimed.recipient.id)
     if about is None or person is None:
         raise NotWritableError("no_address")
     if not person.employed:
         raise NotWritableError("left")  # tickets' texts are no longer theirs to read
-    if claimed.expires_at is not None and claimed.expires_at <= now:
+    if claimed.is_expired:
         raise NotWritableError("expired")
     address = _address(claimed, person, sealer)
     reply_text = sealer.open(claimed.notification_id, "reply_text", claimed.reply_text)
