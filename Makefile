@@ -59,13 +59,12 @@ test-extra: $(VENV)/.installed ## what needs kubectl, promtool and npm from Debi
 	tools/extra.sh
 	PATH="$(CURDIR)/.tools/prometheus/usr/bin:$$PATH" $(BIN)/pytest -q -m extra tests
 
-chaos: $(VENV)/.installed ## faults on purpose (MINUTES=60: the soak; PLANT=all or a name: planted mistakes; CHAOS_SEED=n)
+chaos: $(VENV)/.installed ## faults on purpose, a verdict in .deskline/chaos (MINUTES=60, CHAOS_SEED=n; PLANT=all: planted mistakes)
 ifdef PLANT
 	$(BIN)/pytest -m plants tests/chaos/test_plants.py $(if $(filter-out all,$(PLANT)),-k $(PLANT))
-else ifdef MINUTES
-	MINUTES=$(MINUTES) $(BIN)/pytest -m chaos tests/chaos/test_promises.py
 else
-	$(BIN)/pytest -m chaos tests shared services
+	$(BIN)/pytest -s -m chaos tests/chaos/test_promises.py
+	$(if $(MINUTES),,$(BIN)/pytest -m chaos --deselect tests/chaos/test_promises.py tests shared services)
 endif
 
 images: ## the container images, deskline-<service>:dev

@@ -19,6 +19,9 @@ from tests.judging.records import Findings
 ROOT = Path(__file__).parents[2]
 MINUTES = float(os.environ.get("MINUTES") or 0)
 MESSAGES, RATE = 15_000, 40.0
+KILLS_A_ROUND = 11
+"""Of a whole cycle of nine rounds that makes a hundred."""
+
 MOST_SECONDS = 1200 + 100 * MINUTES
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(MOST_SECONDS)]
@@ -87,3 +90,5 @@ def _check(run: Run, findings: Findings, told: Happened) -> None:
     missing = not_looked_at(findings)
     assert not missing, f"never looked at: {sorted(missing)}"
     assert told.accepted >= size().messages
+    kills = told.kills + told.server_kills
+    assert kills >= size().rounds * KILLS_A_ROUND, f"only {kills} kills in {size().rounds} rounds"
