@@ -100,8 +100,8 @@ docs: $(VENV)/.installed ## write the generated files: schemas, samples, AsyncAP
 	$(BIN)/python -m tests.contract.kafka_resources
 	$(BIN)/python -m tests.contract.tables_page
 
-bench: $(VENV)/.installed ## measure, and write docs/benchmarks.md (RUNS=3)
-	$(BIN)/python bench/backbone.py
+bench: $(VENV)/.installed ## measure, and write docs/benchmarks.md (RUNS=5, ROWS=cpu,mails,forms for some rows)
+	$(BIN)/python -m bench
 
 clean: ## remove what was installed and built, and the local stack's folders
 	rm -rf $(VENV) .tools .deskline .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What `make test-extra` needs beyond the locked packages, from Debian's: kubectl, npm, and promtool, which is unpacked
-# into .tools so that no daemon is installed.
+# What `make test-extra` needs beyond the locked packages, from Debian's: kubectl, npm, libfaketime, strace, and promtool,
+# which is unpacked into .tools so that no daemon is installed.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -23,6 +23,9 @@ if [ "${minor:-0}" -lt 27 ]; then
 fi
 
 command -v npm >/dev/null || packages npm
+
+[ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1" ] || packages libfaketime
+command -v strace >/dev/null || packages strace
 
 promtool=.tools/prometheus/usr/bin/promtool
 if ! [ -x $promtool ]; then

@@ -14,10 +14,11 @@ PLANT = "CHAOS_PLANT"
 
 def main() -> None:
     service, *arguments = sys.argv[1:]
-    if crash_at := os.environ.get(CRASH_AT):
-        importlib.import_module("tests.chaos.faults.crash_points").arm(crash_at)
+    # Mistakes first: they edit the product's text, which a crash point would hide.
     if plant := os.environ.get(PLANT):
         importlib.import_module("tests.chaos.plants").plant(plant)
+    if crash_at := os.environ.get(CRASH_AT):
+        importlib.import_module("tests.chaos.faults.crash_points").arm(crash_at)
     sys.argv = [f"deskline-{service}", *arguments]
     importlib.import_module(f"deskline_{service}.main").main()
 

@@ -1,0 +1,1 @@
+"""Load clients and the customers' mailbox: processes of their own, so that their work is told apart."""
