@@ -163,7 +163,7 @@ def test_a_topic_is_announced_anew(company: Company, terminal: Terminal) -> None
     company.open_ticket("told again")
     settle(running)
     before = published(running.stack.bootstrap, "deskline.tickets.events")
-    epoch, letters = relay_epoch(running, "tickets"), len(running.mailbox.letters())
+    epoch = relay_epoch(running, "tickets")
     terminal.run("republish", service="tickets")
     assert relay_epoch(running, "tickets") == epoch + 1
     settle(running)
@@ -171,8 +171,10 @@ def test_a_topic_is_announced_anew(company: Company, terminal: Terminal) -> None
     until("announced", lambda: terminal.run("relay", url=url).told.split("|")[-1].split()[0] == "0" or None)
     after = published(running.stack.bootstrap, "deskline.tickets.events")
     again = [one for one in after if one.headers["deskline-epoch"] == str(epoch + 1)]
-    assert {one.id for one in again} == {one.id for one in before}
-    assert len(running.mailbox.letters()) == letters
+    # What happened meanwhile by itself, as an offer that ended, is announced in this epoch alone.
+    assert {one.id for one in before} <= {one.id for one in again} == {one.id for one in after}
+    told = [letter.message_id for letter in running.mailbox.letters()]
+    assert len(set(told)) == len(told)
 
 
 @runs("token-list", "token-create", "token-revoke")
