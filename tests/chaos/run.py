@@ -260,10 +260,11 @@ def _noted(run: Run) -> Iterator[Round]:
 
 def _undisturbed(run: Run, size: Size) -> None:
     """I12: 30 s after the last fault nothing ends by itself any more, and what is missing still comes."""
-    calm = run.nemesis.done.calms[-1]
-    since = calm.begin.timestamp()
     restarts = run.watch.restarts()
+    since = max(trouble.end for trouble in run.nemesis.done.troubles).timestamp()
     until("half a minute of calm", lambda: time.time() - since >= AFTER_THE_LAST, AFTER_THE_LAST + 5)
+    until("nothing waits any more", run.watch.caught_up, PATIENCE)
+    began = datetime.now(UTC)
     goal = size.messages
 
     def enough() -> bool:
@@ -273,7 +274,7 @@ def _undisturbed(run: Run, size: Size) -> None:
     until(f"{goal} messages accepted", enough, PATIENCE + goal / size.rate)
     again = run.watch.restarts() - restarts
     run.nemesis.findings.check("I12 stays", again == 0, f"{again} processes ended by themselves")
-    run.nemesis.done.calms[-1] = Calm(calm.begin, datetime.now(UTC))
+    run.nemesis.done.calms.append(Calm(began, datetime.now(UTC)))
 
 
 def _tell(run: Run, ended: threading.Event) -> None:

@@ -18,7 +18,7 @@ from tests.judging.records import Findings
 
 ROOT = Path(__file__).parents[2]
 MINUTES = float(os.environ.get("MINUTES") or 0)
-MESSAGES, RATE = 15_000, 40.0
+MESSAGES, RATE = 15_000, 30.0
 KILLS_A_ROUND = 11
 """Of a whole cycle of nine rounds that makes a hundred."""
 

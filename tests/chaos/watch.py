@@ -22,7 +22,7 @@ LOOK_SECONDS = 0.05
 BLUR = timedelta(milliseconds=300)
 PROBE_SECONDS = 2.0
 ASK_SECONDS = 5.0
-BEHIND = 60
+BEHIND = 100
 Marks = dict[str, int]
 """Loop → how far it is: a number that changes when it gets on."""
 

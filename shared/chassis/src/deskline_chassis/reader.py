@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 MAX_RECORDS: Final = 500
 SWEEP_SECONDS: Final = 1.0
 HINT_SECONDS: Final = 0.9
+HINT_PATIENCE: Final = 2.0
 OVERVIEW_SECONDS: Final = 5.0
 REREAD_SECONDS: Final = 30.0
 FENCED_EXIT: Final = 3
@@ -106,7 +107,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             last, self._consumer = self._consumer, None
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
                 if last is not None:
-                    await asyncio.wait_for(self._hint(last), 2.0)
+                    await asyncio.wait_for(self._hint(last), 3.0)
                 await asyncio.wait_for(stream.stop(), 5.0)
 
     def _subscribe(self) -> PacedBroker:
@@ -220,9 +221,10 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         mine = consumer.assignment()
         hints = {tp: offset for tp, offset in self._hints.items() if tp in mine}
         self._hints, self._hinted = {}, time.monotonic()
-        with contextlib.suppress(KafkaError, IllegalStateError):
+        with contextlib.suppress(KafkaError, IllegalStateError, TimeoutError):
             if hints:
-                await consumer.commit(hints)
+                # A client whose group's coordinator is gone tries for ever.
+                await asyncio.wait_for(consumer.commit(hints), HINT_PATIENCE)
 
     async def _start_of(self, consumer: AIOKafkaConsumer, place: Place, offset: int) -> int:
         # Where an operator let old records go, the partition's start lies above the position.

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
@@ -178,6 +178,25 @@ async def test_a_reader_that_joins_slowly_is_no_dead_reader(
         async with running(house.reader().run):
             await until("applied", lambda: sorted(house.texts()) == ["one", "two"])
     assert asked.is_set()
+
+
+async def test_hints_that_the_broker_never_answers_hold_nothing_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def never(*_: Any, **__: Any) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(reader_module, "HINT_PATIENCE", 0.2)
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", never)
+    async with house.relaying(), running(house.reader().run):
+        house.write("one")
+        await until("applied", lambda: house.texts() == ["one"])
+        await asyncio.wait_for(asked.wait(), 20)
+        house.write("two")
+        await until("the next one applied", lambda: house.texts() == ["one", "two"])
 
 
 async def test_partitions_that_the_group_gave_to_nobody_are_noticed(

@@ -207,6 +207,12 @@ def test_of_many_errors_five_are_named() -> None:
         e: int
         f: int
 
+    class Deep(BaseModel):
+        inner: Wide
+
+    with pytest.raises(ValidationError) as nested:
+        Deep.model_validate({"inner": {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}})
+    assert cause_of(nested.value) == "ValidationError: inner.f missing"
     with pytest.raises(ValidationError) as refused:
         Wide.model_validate({"a": {"deep": 1}})
     assert cause_of(refused.value) == (

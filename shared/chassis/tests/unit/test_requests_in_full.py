@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from fastapi import FastAPI, Request
+from pydantic import ValidationError
 
 from deskline_chassis import identity
 from deskline_chassis.cursors import BadCursorError, _sealed, read_cursor, write_cursor
@@ -163,6 +164,12 @@ def test_a_command_is_known_again_by_who_what_and_where() -> None:
     assert keyed_command(request(), ACTOR, "key", Thing(name="y")).body_hash != command.body_hash
 
 
+def test_a_body_is_as_it_was_sent() -> None:
+    thing = Thing(name="x")
+    with pytest.raises(ValidationError):
+        thing.name = "y"  # type: ignore[misc]
+
+
 def test_parameters_that_a_route_does_not_take_are_named() -> None:
     no_query(request())
     refused = told(no_query, query="a=1&" + "b" * 101 + "=2")
@@ -191,6 +198,7 @@ def test_parameters_that_a_route_does_not_take_are_named() -> None:
         ("en;q=0.9, ru;q=0.9", False),
         ("ru;q=x", False),
         ("ru;Q = 0.1", True),
+        ("ru;q=0.5=1, en;q=0.4", False),
         ("ru;a=b;q=0, en;q=0.5", True),
         ("en;q=1.0, ru", False),
         ("en;q=1.5, ru", False),
@@ -210,7 +218,12 @@ def test_cursors_are_the_same_for_ever() -> None:
     cursor = write_cursor("list", 7, ACTOR)
     assert cursor == "ynSZhI1xWzcsIjAwMDAwMDAwLTAwMDAtMDAwMC0wMDAwLTAwMDAwMDAwMDAwNyJd"
     assert read_cursor("list", cursor, int, UUID) == (7, ACTOR)
+    assert write_cursor("list", NOW) == "xpEJo_ZJWyIyMDI2LTAzLTAxVDEyOjAwOjAwKzAwOjAwIl0"
     assert read_cursor("list", write_cursor("list", NOW), datetime) == (NOW,)
+    # One of each length, and of each last letter, comes back.
+    for number in range(500):
+        assert read_cursor("list", write_cursor("list", number), int) == (number,)
+    assert not any("=" in write_cursor("list", 10**size) for size in range(6))
     assert read_cursor("list", write_cursor("list", 2**63 - 1, 0), int, int) == (2**63 - 1, 0)
 
 
@@ -322,7 +335,7 @@ def test_a_call_without_one_identity_is_told_what_it_lacks() -> None:
 
 def test_keys_are_of_32_bytes_in_base64() -> None:
     assert [len(base64.b64decode(key, validate=True)) for key in (PRIVATE, PUBLIC)] == [32, 32]
-    for wrong in ("*", PUBLIC[:-4]):
+    for wrong in ("*", PUBLIC[:-4], "*" + PUBLIC):
         with pytest.raises(ValueError):
             Verifier(wrong, "tickets")
         with pytest.raises(ValueError):

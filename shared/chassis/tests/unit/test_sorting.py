@@ -50,16 +50,22 @@ class Opened:
 
     def __init__(self, outcome: Any) -> None:
         self.outcome = outcome
+        self.asked: Any = None
 
-    def received(self, _incoming: Incoming, _spans: Any) -> Any:
+    def received(self, incoming: Incoming, spans: Any) -> Any:
+        self.asked = (incoming, spans)
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
 
 
 def placed(one: Incoming, row: StreamRow, outcome: Any = None) -> Sorted:
-    sorting = Sorted({one.stream: row})
-    _place(sorting, row, one, Opened(outcome))  # type: ignore[arg-type]
+    sorting = Sorted({one.stream: row}, ignored=7)
+    opened = Opened(outcome)
+    _place(sorting, row, one, opened)  # type: ignore[arg-type]
+    assert opened.asked in (None, (one, sorting.spans))
+    assert opened.asked is None or opened.asked[1] is sorting.spans
+    sorting.ignored -= 7
     return sorting
 
 
@@ -80,6 +86,7 @@ def test_the_next_of_a_stream_is_applied(origin: Any) -> None:
     row = StreamRow(4, parked=False, waiting=False)
     sorting = placed(incoming(5, origin=origin), row, received(5))
     assert sorting.counts() == counts(applied=1)
+    assert sorting.applied == [received(5)]
     assert row == StreamRow(5, parked=False, waiting=False)
     assert sorting.records == {(ONE, 5): record(5)}
     assert sorting.left == left(origin, 5)
@@ -191,8 +198,8 @@ def test_which_watermarks_are_remembered() -> None:
         assert remember(history, older) is history
     later = watermark(6, 11)
     assert remember((first,), later) == (first, later)
-    silent = watermark(6, 10)
-    assert remember((later, first), silent) == (later, silent)
+    silent = watermark(7, 11)
+    assert remember((first, watermark(6, 10), later), silent) == (first, watermark(6, 10), silent)
     for newer in (watermark(1, 0, epoch=2), watermark(1, 0, epoch=1, generation=2)):
         assert remember((first, later), newer) == (newer,)
     restored = watermark(9, 0, epoch=9, generation=1)
