@@ -113,8 +113,21 @@ def test_what_is_not_there_has_no_header() -> None:
 
 @pytest.mark.parametrize(("length", "encoding"), [(76, "7bit"), (77, "quoted-printable")])
 def test_a_line_may_be_as_long_as_that(length: int, encoding: str) -> None:
-    content = sent(replace(MAIL, text="x" * length, html="<p></p>"))
-    assert f"Content-Transfer-Encoding: {encoding}\n" in content
+    text, _, page = sent(replace(MAIL, text="x" * length, html="<p></p>")).partition("text/html")
+    assert f"Content-Transfer-Encoding: {encoding}\n" in text
+    assert "Content-Transfer-Encoding: 7bit\n" in page
+
+
+def test_a_long_line_of_short_words_is_long() -> None:
+    text, _, _ = sent(replace(MAIL, text="word " * 30)).partition("text/html")
+    assert "Content-Transfer-Encoding: quoted-printable\n" in text
+
+
+def test_of_a_text_only_empty_lines_around_it_are_left_out() -> None:
+    content = sent(replace(MAIL, text="\n\nX a\n b X\n\n"))
+    assert "7bit\n\nX a\n b X\n\n--" in content
+    assert "<p>X a<br>\n b X</p>" in content
+    assert page_of("\n\n  a \n", "en").count("<p>  a </p>") == 1
 
 
 def test_a_text_in_base64_and_in_quoted_printable() -> None:
@@ -122,6 +135,9 @@ def test_a_text_in_base64_and_in_quoted_printable() -> None:
     assert base64.encodebytes("Готово\r\n".encode()).decode() in russian
     french = sent(replace(MAIL, text="x" * 60 + " é = " + "y" * 60, html="x"))
     assert "=C3=A9 =3D " in french
+    # A line's end is one in the encoding too.
+    assert "=0D" not in french
+    assert "=0A" not in french
     assert "quoted-printable" in french
 
 

@@ -149,6 +149,7 @@ def test_a_breach_asks_for_all_and_the_customer_gets_an_apology(facts: Any) -> N
     )
     unknown = facts.breached("team_lead")
     (question,) = asks(enveloped(unknown), unknown, NOW)
+    assert Question(UUID(int=99), TICKET, "breach", "customer", NOW, NOW).details == {}
     assert set(question.details) == {"clock", "due_at"}
 
 
@@ -295,7 +296,7 @@ def test_each_fact_changes_this_and_nothing_else(facts: Any, number: int) -> Non
     fact, changes = HISTORY[number](facts)
     for one in (ticket, expected):
         one.team_id, one.assignee_id = UUID(int=70), UUID(int=71)
-    evolve(ticket, fact, NOW)
+    assert evolve(ticket, fact, NOW) is bool(changes)
     assert ticket == replace(expected, **changes)
 
 
@@ -322,6 +323,8 @@ def test_who_it_was_at_a_moment_and_who_it_became() -> None:
     assert [at(-11), at(-10), at(-1), at(0), at(9.9)] == [None, ANNA, ANNA, ANNA, ANNA]
     assert [at(10), at(19), at(20), at(99)] == [BORIS, BORIS, BORIS, TEAM]
     assert who_at(history[:2], NOW + timedelta(seconds=12), patience) is None
+    left_at_once = [(NOW.isoformat(), str(ANNA)), (NOW.isoformat(), None)]
+    assert who_at(left_at_once, NOW, patience) is None
 
 
 def test_who_may_see_what_was_told(ticket: Ticket) -> None:

@@ -155,6 +155,24 @@ def test_the_hour_that_is_repeated_counts_twice() -> None:
     assert time.elapsed(begin, begin + timedelta(hours=12)) == timedelta(hours=5)
 
 
+@pytest.mark.parametrize(
+    ("zone", "day", "opens", "hours"),
+    [
+        ("Europe/Berlin", date(2026, 3, 29), 90, 3.5),
+        ("Europe/Berlin", date(2026, 10, 25), 90, 5.5),
+        ("Australia/Lord_Howe", date(2026, 4, 5), 105, 4.5),
+        ("Australia/Lord_Howe", date(2026, 10, 4), 105, 3.75),
+    ],
+)
+def test_a_day_that_opens_within_the_hour_of_the_change_lasts_as_long_as_it_does(
+    zone: str, day: date, opens: int, hours: float
+) -> None:
+    calendar = office(zone=zone, week=((),) * 7, exceptions=(holiday(day, (opens, 6 * 60)),))
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    counted = BusinessTime(calendar).elapsed(noon - timedelta(days=2), noon + timedelta(days=1))
+    assert counted == timedelta(hours=hours)
+
+
 def test_russian_holidays_short_days_and_working_saturdays() -> None:
     # 2024: Saturday 27 April worked instead of Monday 29 April; 8 May was an hour shorter; 9 May a holiday.
     time = BusinessTime(

@@ -1,4 +1,8 @@
-"""Claims: who sends what, by a lease in a short transaction, and what became of it in another one."""
+"""Claims: who sends what, by a lease in a short transaction, and what became of it in another one.
+
+Statements that look for rows of a queue are planned each time: a prepared one keeps the plan that it got when
+the table was small, and reads all of it for ever after (measured: 114 ms a claim of 2,000 mails that wait).
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,7 +134,7 @@ _IS_AWAITED: Final = (
 def claim(connection: Conn, lease: UUID, seconds: float, limit: int) -> list[Claimed]:
     """Notifications that are due, in the order of their turn; nobody else sends them for so long."""
     rows = connection.execute(
-        _CLAIM, {"limit": limit, "lease": lease, "seconds": timedelta(seconds=seconds)}
+        _CLAIM, {"limit": limit, "lease": lease, "seconds": timedelta(seconds=seconds)}, prepare=False
     ).fetchall()
     return [
         Claimed(row[0], row[1], row[2], Recipient(kind=row[3], id=row[4]), *row[5:])
@@ -248,6 +252,7 @@ def settle(connection: Conn, verdicts: Sequence[Verdict]) -> list[Settled]:
             [one.reason for one in verdicts],
             [int(one.attempted) for one in verdicts],
         ),
+        prepare=False,
     ).fetchall()
     return _settled(rows)
 
