@@ -26,7 +26,7 @@ from tests.witness import rows
 
 HEALED_WITHIN = 30.0
 PATIENCE = 120.0
-CATCH_UP_SECONDS = 40.0
+CATCH_UP_SECONDS = 20.0
 ALIVE_SECONDS = 15.0
 EVENTS = [f"deskline.{owner}.events" for owner in OWNERS]
 CUT_AFTER = (200, 20_000)

@@ -34,7 +34,7 @@ CYCLE = len(HEAVY)
 CRASHES, KILLS, CUTS, ODD = 4, 6, 2, 2
 """Of a round's light faults: services killed at a crash point and by signal, links, and the rare ones."""
 
-GAP_SECONDS = (0.8, 1.6)
+GAP_SECONDS = (0.4, 1.0)
 CALM_SECONDS = 8.0
 PAST_THE_LEASE = 12.0
 """A leader's lease is 10 s."""
@@ -162,4 +162,4 @@ def rounds(seed: int, field: Field) -> Iterator[Round]:
         kinds = decks.kinds()
         chance.shuffle(kinds)
         light = tuple(decks.step(kind, round(chance.uniform(*GAP_SECONDS), 2)) for kind in kinds)
-        yield Round(number, decks.step(decks.heavy.draw()), light, mixed=number % 2 == 1)
+        yield Round(number, decks.step(decks.heavy.draw()), light, mixed=number % 3 != 0)
