@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 ELSEWHERE := chaos or plants or containers or kubernetes or extra
 IMAGES := intake tickets routing sla notify analytics gateway mailbox
 
-.PHONY: help check test test-extra chaos demo up down docs bench clean lock images compose-secrets compose kubernetes
+.PHONY: help check test test-extra chaos chaos-parts demo up down docs bench clean lock images compose-secrets compose kubernetes
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
@@ -64,8 +64,13 @@ ifdef PLANT
 	$(BIN)/pytest -m plants tests/chaos/test_plants.py $(if $(filter-out all,$(PLANT)),-k $(PLANT))
 else
 	$(BIN)/pytest -s -m chaos tests/chaos/test_promises.py
-	$(if $(MINUTES),,$(BIN)/pytest -m chaos --deselect tests/chaos/test_promises.py tests shared services)
+	$(if $(MINUTES),,$(MAKE) chaos-parts)
+	$(if $(MINUTES),,$(BIN)/pytest -m chaos tests/chaos/test_overload.py)
 endif
+
+# What is disturbed by itself: the chassis, one means of disturbance after the other, recovery.
+chaos-parts: $(VENV)/.installed
+	$(BIN)/pytest -m chaos $(addprefix --deselect tests/chaos/,test_promises.py test_overload.py) tests shared services
 
 images: ## the container images, deskline-<service>:dev
 	@for service in $(IMAGES); do \

@@ -110,7 +110,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     system = System(tmp_path_factory.mktemp("pressed") / "system", Doors.anywhere(), launch=Generous())
     try:
         system.start()
-        yield furnished(system)
+        made = furnished(system)
+        yield made
+        made.office.close()
     finally:
         system.stop()
 
