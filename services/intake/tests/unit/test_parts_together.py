@@ -181,3 +181,11 @@ def test_addresses_are_taken_out_of_their_brackets_and_nothing_else() -> None:
     )
     assert (found.message_id, found.in_reply_to) == ("Xa@bX", "Xc@dX")
     assert (found.delivered_to, found.return_path) == (("xe@f.gx",), "xh@i.jx")
+
+
+def test_of_a_mail_that_came_back_only_its_own_headers_are_read() -> None:
+    sent = part(
+        b"message/rfc822", b"Message-ID: <1@us>\r\nSubject: x\r\n\r\nMessage-ID: <2@other>\r\n\r\ntext"
+    )
+    found = mail(multi(b"report; report-type=delivery-status", b"X", plain(b"failed"), sent))
+    assert found.bounced_message_ids == ("1@us",)
