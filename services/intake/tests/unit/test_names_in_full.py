@@ -4,6 +4,7 @@ import pytest
 
 from deskline_intake.domain.addresses import (
     company_domain,
+    domain_of,
     normalise_address,
     parse_mailboxes,
     split_plus_address,
@@ -151,3 +152,7 @@ def test_long_file_names_keep_their_extension(stem: int, extension: str, safe: s
 )
 def test_a_nameless_file_is_named_by_its_type(media_type: str, extension: str) -> None:
     assert safe_filename("", media_type) == f"attachment{extension}"
+
+
+def test_the_domain_is_what_follows_the_last_sign() -> None:
+    assert domain_of("a@b@c.d") == "c.d"

@@ -120,6 +120,7 @@ BASE64: list[tuple[bytes, bytes, bool]] = [
     (b"YWI=footer!", b"ab", True),
     (b"YWJ", b"ab", False),
     (b"YW!Jj", b"abc", False),
+    (b"YW!!!!Jj", b"abc", False),
     (b"", b"", True),
     (b" \n", b"", True),
     (b"=", b"", False),
