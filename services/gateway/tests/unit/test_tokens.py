@@ -67,6 +67,7 @@ def test_the_secret_is_not_kept(memory: Any) -> None:
     assert SECRET not in [getattr(kept, name) for name in kept.__slots__]
     assert kept.hash == hash_of(SECRET)
     assert kept.expires_at == NOW + timedelta(days=2)
+    assert (kept.last_used_on, kept.revoked_at) == (None, None)
     (shown,) = list_tokens(memory)
     assert "hash" not in shown
     assert SECRET.hex() not in repr(shown)

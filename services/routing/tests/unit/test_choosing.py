@@ -160,3 +160,11 @@ def test_a_huge_team_is_named_in_part_and_with_the_chosen_one() -> None:
     assert choice.operator is chosen
     assert len(choice.candidates) == MOST_CANDIDATES
     assert chosen.operator_id in {one.operator_id for one in choice.candidates}
+
+
+def test_a_team_that_can_be_named_in_whole_is_named_in_the_order_of_asking() -> None:
+    crowd = [person(number, presence="offline") for number in range(1, MOST_CANDIDATES)]
+    chosen, into = person(MOST_CANDIDATES), queue(9)
+    choice = choose_operator(Office([*crowd, chosen], [into]), into, {})
+    assert choice.operator is chosen
+    assert [one.operator_id.int for one in choice.candidates] == list(range(1, MOST_CANDIDATES + 1))

@@ -148,6 +148,13 @@ def test_the_hour_that_is_skipped_is_no_business_time() -> None:
     assert time.after(begin, timedelta(hours=2)) == local("Europe/Berlin", "2026-03-29T04:00")
 
 
+def test_who_opens_only_in_the_hour_that_is_skipped_does_not_open_that_day() -> None:
+    early = (holiday(date(2026, 3, 29), (120, 180)), holiday(date(2026, 3, 30), (120, 180)))
+    time = BusinessTime(office(zone="Europe/Berlin", week=((),) * 7, exceptions=early))
+    saturday = local("Europe/Berlin", "2026-03-28T12:00")
+    assert time.next_moment(saturday) == local("Europe/Berlin", "2026-03-30T02:00")
+
+
 def test_the_hour_that_is_repeated_counts_twice() -> None:
     night = tuple((Interval(start=60, end=300),) for _ in range(7))
     time = BusinessTime(office(zone="Europe/Berlin", week=night))
@@ -217,6 +224,11 @@ def test_a_target_that_ends_with_the_day_is_due_then_and_not_the_next_morning() 
     assert BusinessTime(office()).after(nine, timedelta(hours=9)) == nine + timedelta(hours=9)
 
 
+def test_no_time_has_passed_at_the_moment_itself_be_it_in_the_night() -> None:
+    night = local("Europe/Moscow", "2026-03-02T23:00")
+    assert BusinessTime(office()).after(night, timedelta()) == night
+
+
 def test_the_search_for_business_time_ends_in_a_clear_error() -> None:
     last = date(2026, 3, 2)
     time = BusinessTime(office(week=((),) * 7, exceptions=(holiday(last, (540, 600)),)))
@@ -228,6 +240,18 @@ def test_the_search_for_business_time_ends_in_a_clear_error() -> None:
             time.after(local("UTC", since), timedelta(minutes=amount))
     with pytest.raises(NoBusinessTimeError):
         time.next_moment(local("UTC", "2026-03-05T00:00"))
+
+
+def test_the_next_business_moment_is_looked_for_in_as_many_days_as_the_refusal_names() -> None:
+    since = local("UTC", "2026-03-01T00:00")
+    for days, found in ((LONGEST_GAP_DAYS, True), (LONGEST_GAP_DAYS + 1, False)):
+        day = since.date() + timedelta(days=days)
+        time = BusinessTime(office(zone="UTC", week=((),) * 7, exceptions=(holiday(day, (540, 600)),)))
+        if found:
+            assert time.next_moment(since) == since + timedelta(days=days, hours=9)
+        else:
+            with pytest.raises(NoBusinessTimeError, match=f"{LONGEST_GAP_DAYS} days"):
+                time.next_moment(since)
 
 
 def test_a_sparse_calendar_ends_too() -> None:

@@ -114,6 +114,8 @@ def test_an_opened_ticket_in_whole() -> None:
         )
         for clock in clocks
     ]
+    # Compared above with what has the same defaults.
+    assert {(one.ended_at, one.breached_since, one.fired) for one in ticket.clocks} == {(None, None, ())}
 
 
 def test_a_reopened_ticket_has_a_clock_of_that_reason_and_cycle() -> None:
@@ -239,6 +241,8 @@ def test_a_moment_before_the_last_segment_leaves_it_empty_and_no_gap() -> None:
     assert cancel_clock(twice, after(1)).segments == (run("opened", 0, 1),)
     standing = running(state="paused", segments=(run("opened", 0, 1), pause(1)))
     assert resume_clock(standing, after(0.5), RULES).segments == (run("opened", 0, 0.5), run("resumed", 0.5))
+    unbegun = running(state="paused", segments=(run("opened", 0, 0), pause(0)))
+    assert resume_clock(unbegun, after(-1), RULES).segments == (run("opened", 0, 0), run("resumed", 0))
 
 
 # Recalculated
