@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 ELSEWHERE := chaos or plants or containers or kubernetes or extra
 IMAGES := intake tickets routing sla notify analytics gateway mailbox
 
-.PHONY: help check test test-extra chaos chaos-parts demo up down docs bench clean lock images compose-secrets compose kubernetes
+.PHONY: help check test test-extra chaos chaos-parts mutants demo up down docs bench clean lock images compose-secrets compose kubernetes
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
@@ -71,6 +71,9 @@ endif
 # What is disturbed by itself: the chassis, one means of disturbance after the other, recovery.
 chaos-parts: $(VENV)/.installed
 	$(BIN)/pytest -m chaos $(addprefix --deselect tests/chaos/,test_promises.py test_overload.py) tests shared services
+
+mutants: $(VENV)/.installed ## break the domains' rules one by one, and write docs/mutants.md (PART=tickets, SAMPLE=40)
+	$(BIN)/python -m tools.mutants $(PART) $(if $(SAMPLE),--sample $(SAMPLE))
 
 images: ## the container images, deskline-<service>:dev
 	@for service in $(IMAGES); do \

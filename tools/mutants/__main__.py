@@ -46,7 +46,7 @@ def _tell(verdicts: dict[str, Verdict]) -> int:
     reasons, failed = read_reasons(), False
     for name, verdict in verdicts.items():
         given = reasons.get(name, ())
-        _say(f"{name}: {verdict.percent:.1f} % of {verdict.mutants} caught")
+        _say(f"{name}: {verdict.percent:.1f} % of {verdict.tried} caught")
         if verdict.percent < GOAL:
             failed = True
             _say(f"  fewer than {GOAL:.0f} %")

@@ -18,7 +18,7 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
 from tools.mutants.module_level import Short, planted
-from tools.mutants.trying import MUTMUT, function_of, note_imports, put, run_quickly
+from tools.mutants.trying import MUTMUT, function_of, is_decision, note_imports, put, run_quickly
 
 PROPERTIES: Final = frozenset({"property", "cached_property"})
 CAUGHT: Final = frozenset({"killed", "caught by type check"})
@@ -99,6 +99,8 @@ def outcome() -> list[dict[str, str]]:
         data.load()
         short = json.loads((Path("mutants") / f"{path}.data").read_text())
         for name, exit_code in data.exit_code_by_key.items():
+            if not is_decision(path, name):
+                continue
             status = status_by_exit_code[exit_code]
             said = short.get(name.rpartition(".")[2])
             mutation = ""

@@ -135,17 +135,28 @@ def note_imports() -> None:
 
 def _leave_out(sample: int) -> None:
     """All but so many in a hundred, the same in every run, are skipped; so are functions that do I/O."""
-    only = json.loads(ONLY.read_text())
     for path in walk_mutatable_files():
         data = SourceFileMutationData(path=path)
         data.load()
         for name, exit_code in data.exit_code_by_key.items():
             place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % 100
-            wanted = place < sample and (path.name not in only or function_of(name) in only[path.name])
+            wanted = place < sample and is_decision(path, name)
             if exit_code in {None, SKIPPED}:
                 data.exit_code_by_key[name] = None if wanted else SKIPPED
         if data.exit_code_by_key:
             data.save()
+
+
+def is_decision(path: Path, mutant_name: str) -> bool:
+    """Whether the part names the mutant's function, where it doesn't name the module as a whole."""
+    only = _named_functions()
+    return path.name not in only or function_of(mutant_name) in only[path.name]
+
+
+@cache
+def _named_functions() -> dict[str, list[str]]:
+    named: dict[str, list[str]] = json.loads(ONLY.read_text())
+    return named
 
 
 def function_of(mutant_name: str) -> str:

@@ -37,13 +37,14 @@ class Verdict:
     """The count of a part; `survivors` as often as they occur, those that no test reaches among them."""
 
     mutants: int
+    tried: int
     killed: int
     timeouts: int
     survivors: tuple[Survivor, ...]
 
     @property
     def percent(self) -> float:
-        return 100.0 * (self.killed + self.timeouts) / self.mutants if self.mutants else 100.0
+        return 100.0 * (self.killed + self.timeouts) / self.tried if self.tried else 100.0
 
 
 class UndecidedError(Exception):
@@ -51,8 +52,9 @@ class UndecidedError(Exception):
 
 
 def judge(outcome: Iterable[Mapping[str, str]]) -> Verdict:
-    """Counts what mutmut noted; raises UndecidedError."""
-    outcome = [one for one in outcome if one["status"] != "skipped"]
+    """Counts what mutmut noted, what a sample left out apart; raises UndecidedError."""
+    every = list(outcome)
+    outcome = [one for one in every if one["status"] != "skipped"]
     counts = Counter(one["status"] for one in outcome)
     unknown = set(counts) - {"killed", "timeout", "segfault", "survived", "no tests"}
     if unknown:
@@ -63,7 +65,8 @@ def judge(outcome: Iterable[Mapping[str, str]]) -> Verdict:
         if one["status"] in {"survived", "no tests"}
     )
     # The limit of CPU time ends a mutant that turns in a circle by a signal that looks like a fault.
-    return Verdict(len(outcome), counts["killed"], counts["timeout"] + counts["segfault"], tuple(alive))
+    ended = counts["timeout"] + counts["segfault"]
+    return Verdict(len(every), len(outcome), counts["killed"], ended, tuple(alive))
 
 
 def read_reasons(path: Path = REASONS) -> dict[str, tuple[Reason, ...]]:
