@@ -1,8 +1,9 @@
 """Given events, when a command, then events: the words in which assignment is tested."""
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+
+from services.tickets.tests.givens import BY_COLLEAGUE, BY_OPERATOR, NOW, OPERATOR, STAFF, TICKET
 
 from deskline_events.facts import Fact
 from deskline_events.tickets import Actor, Stage
@@ -24,12 +25,7 @@ from deskline_tickets.domain.events import (
 )
 from deskline_tickets.domain.ticket import Ticket, evolve
 
-NOW = datetime(2026, 3, 3, tzinfo=UTC)
-TICKET, CUSTOMER, OPERATOR, COLLEAGUE = (UUID(int=n) for n in (1, 2, 3, 33))
 QUEUE, OTHER_QUEUE, TEAM, OFFER, ASKED = (UUID(int=n) for n in (60, 61, 70, 80, 90))
-STAFF = frozenset({"operator"})
-BY_OPERATOR, BY_COLLEAGUE = (Actor(kind="operator", id=one) for one in (OPERATOR, COLLEAGUE))
-BY_SYSTEM = Actor(kind="system")
 
 
 def then(ticket: Ticket, *facts: Fact) -> Ticket:

@@ -1,22 +1,13 @@
 """Given events, when people accept, decline, take, give back, reopen or queue a ticket, then events."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 from services.tickets.tests.assignment_words import (
-    BY_COLLEAGUE,
-    BY_OPERATOR,
-    BY_SYSTEM,
-    COLLEAGUE,
-    CUSTOMER,
-    NOW,
     OFFER,
-    OPERATOR,
     OTHER_QUEUE,
     QUEUE,
-    STAFF,
     accept,
     after,
     decline,
@@ -29,6 +20,19 @@ from services.tickets.tests.assignment_words import (
     then,
     unassign,
     withdraw,
+)
+from services.tickets.tests.givens import (
+    BY_COLLEAGUE,
+    BY_OPERATOR,
+    BY_SYSTEM,
+    COLLEAGUE,
+    CUSTOMER,
+    NOW,
+    OPERATOR,
+    STAFF,
+    Given,
+    Message,
+    Moved,
 )
 
 from deskline_events.tickets import Actor, CustomerMessage, Stage
@@ -60,10 +64,6 @@ from deskline_tickets.domain.refusals import (
 from deskline_tickets.domain.ticket import Ticket
 
 pytestmark = pytest.mark.unit
-
-Given = Callable[..., Ticket]
-Moved = Callable[..., StageChanged]
-Message = Callable[..., CustomerMessage]
 
 
 # AcceptOffer

@@ -1,15 +1,26 @@
 """Given events, when a message comes, then events: commands of customers and of the system."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 from uuid import UUID
 
 import pytest
+from services.tickets.tests.givens import (
+    BY_CUSTOMER,
+    BY_OPERATOR,
+    BY_SYSTEM,
+    CUSTOMER,
+    LINE,
+    NOW,
+    STAGES,
+    TICKET,
+    Given,
+    Message,
+    Moved,
+)
 
 from deskline_events.facts import Fact
-from deskline_events.tickets import Actor, CustomerMessage, Stage
+from deskline_events.tickets import CustomerMessage, Stage
 from deskline_tickets.domain.commands import (
     AddAutomaticMessage,
     AddCustomerReply,
@@ -33,18 +44,6 @@ from deskline_tickets.domain.refusals import (
 from deskline_tickets.domain.ticket import Ticket, evolve
 
 pytestmark = pytest.mark.unit
-
-Given = Callable[..., Ticket]
-Moved = Callable[..., StageChanged]
-Message = Callable[..., CustomerMessage]
-
-NOW = datetime(2026, 3, 3, tzinfo=UTC)
-TICKET, CUSTOMER, OPERATOR, LINE = (UUID(int=n) for n in (1, 2, 3, 4))
-OPERATORS = frozenset({"operator"})
-BY_OPERATOR = Actor(kind="operator", id=OPERATOR)
-BY_CUSTOMER = Actor(kind="contact", id=CUSTOMER)
-BY_SYSTEM = Actor(kind="system")
-STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 def then(ticket: Ticket | None, *facts: Fact) -> Ticket:

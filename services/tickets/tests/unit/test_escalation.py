@@ -1,12 +1,23 @@
 """Given events, when a person or a service-level step says which level, then events; and deliveries."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from services.tickets.tests.givens import (
+    BY_OPERATOR,
+    BY_SYSTEM,
+    COLLEAGUE,
+    CUSTOMER,
+    NOW,
+    OPERATOR,
+    STAFF,
+    TICKET,
+    Given,
+    Moved,
+)
 
 from deskline_events.facts import MAX_TEXT_BYTES, Fact
 from deskline_events.tickets import Actor
@@ -25,7 +36,6 @@ from deskline_tickets.domain.events import (
     OperatorReplied,
     PriorityChanged,
     PriorityRaised,
-    StageChanged,
     TicketAccepted,
     TicketOffered,
     TicketUnassigned,
@@ -42,15 +52,9 @@ from deskline_tickets.domain.ticket import Delivery, Ticket, evolve
 
 pytestmark = pytest.mark.unit
 
-Given = Callable[..., Ticket]
-Moved = Callable[..., StageChanged]
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-NOW = START + timedelta(days=1)
-TICKET, CUSTOMER, OPERATOR, SECOND = (UUID(int=n) for n in (1, 2, 3, 33))
 QUEUE, OFFER, ASKED, REPLY, NOTIFICATION = (UUID(int=n) for n in (60, 80, 90, 50, 55))
-BY_OPERATOR, BY_SYSTEM = Actor(kind="operator", id=OPERATOR), Actor(kind="system")
-STAFF = frozenset({"operator"})
 STEP = "first_response/1/breach/1"
 
 
@@ -147,7 +151,7 @@ def test_an_escalation_ends_the_open_offer_first(given: Given) -> None:
 def test_the_way_back_prefers_who_had_it_and_raises_no_priority(given: Given, moved: Moved) -> None:
     first = given(accepted(OPERATOR, 1), moved("in_progress", no=2))
     second = then(first, *decide(first, escalate(first)))
-    second = then(second, accepted(SECOND, second.assignment_no + 1))
+    second = then(second, accepted(COLLEAGUE, second.assignment_no + 1))
     unassigned, back = decide(second, escalate(second, 1))
     assert isinstance(unassigned, TicketUnassigned)
     assert isinstance(back, Escalated)
@@ -156,7 +160,7 @@ def test_the_way_back_prefers_who_had_it_and_raises_no_priority(given: Given, mo
     assert again.priority == "high"
     *_, up = decide(again, escalate(again))
     assert isinstance(up, Escalated)
-    assert up.preferred_operator_id == SECOND
+    assert up.preferred_operator_id == COLLEAGUE
 
 
 def test_who_gave_a_ticket_back_is_not_preferred(given: Given, moved: Moved) -> None:

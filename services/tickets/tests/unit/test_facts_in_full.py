@@ -1,6 +1,5 @@
 """Given a ticket, when a command is decided, then the whole fact, and what it is known by afterwards."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,6 +7,12 @@ from uuid import UUID
 
 import pytest
 from services.tickets.tests.assignment_words import (
+    after,
+    move,
+    requeue,
+)
+from services.tickets.tests.givens import (
+    BY_CUSTOMER,
     BY_OPERATOR,
     BY_SYSTEM,
     CUSTOMER,
@@ -15,13 +20,13 @@ from services.tickets.tests.assignment_words import (
     OPERATOR,
     STAFF,
     TICKET,
-    after,
-    move,
-    requeue,
+    Given,
+    Message,
+    Moved,
 )
 
 from deskline_events.facts import MAX_TEXT_BYTES, Fact
-from deskline_events.tickets import Actor, CustomerMessage, Link
+from deskline_events.tickets import Link
 from deskline_tickets.domain.commands import (
     AddCustomerReply,
     ChangeStage,
@@ -49,12 +54,8 @@ from deskline_tickets.domain.tokens import issue_reply_token, message_id_hash, t
 
 pytestmark = pytest.mark.unit
 
-Given = Callable[..., Ticket]
-Moved = Callable[..., StageChanged]
-Message = Callable[..., CustomerMessage]
 
 LATER = NOW + timedelta(hours=1)
-BY_CUSTOMER = Actor(kind="contact", id=CUSTOMER)
 
 
 def then(ticket: Ticket, fact: Fact) -> Ticket:

@@ -1,12 +1,25 @@
 """Given events, when an operator acts, then events; every command produces, refuses, stays quiet."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from services.tickets.tests.givens import (
+    BY_CUSTOMER,
+    BY_OPERATOR,
+    BY_SYSTEM,
+    CUSTOMER,
+    NOW,
+    OPERATOR,
+    STAFF,
+    STAGES,
+    TICKET,
+    Given,
+    Message,
+    Moved,
+)
 
 from deskline_events.facts import MAX_TEXT_BYTES, Fact
 from deskline_events.tickets import Actor, CustomerMessage, Stage
@@ -41,18 +54,6 @@ from deskline_tickets.domain.ticket import Ticket, evolve
 
 pytestmark = pytest.mark.unit
 
-Given = Callable[..., Ticket]
-Moved = Callable[..., StageChanged]
-Message = Callable[..., CustomerMessage]
-
-NOW = datetime(2026, 3, 3, tzinfo=UTC)
-TICKET, CUSTOMER, OPERATOR, LINE = (UUID(int=n) for n in (1, 2, 3, 4))
-OPERATORS = frozenset({"operator"})
-BY_OPERATOR = Actor(kind="operator", id=OPERATOR)
-BY_CUSTOMER = Actor(kind="contact", id=CUSTOMER)
-BY_SYSTEM = Actor(kind="system")
-STAGES: tuple[Stage, ...] = get_args(Stage)
-
 
 def then(ticket: Ticket | None, *facts: Fact) -> Ticket:
     for fact in facts:
@@ -74,7 +75,7 @@ def customer_reply(message: CustomerMessage, **more: Any) -> AddCustomerReply:
 def reply(seen_version: int = 1, **more: Any) -> ReplyToCustomer:
     fields: dict[str, Any] = {
         "actor": BY_OPERATOR,
-        "roles": OPERATORS,
+        "roles": STAFF,
         "reply_id": UUID(int=50),
         "text": "Включите",
         "now": NOW,
@@ -85,7 +86,7 @@ def reply(seen_version: int = 1, **more: Any) -> ReplyToCustomer:
 def note(**more: Any) -> AddNote:
     fields: dict[str, Any] = {
         "actor": BY_OPERATOR,
-        "roles": OPERATORS,
+        "roles": STAFF,
         "note_id": UUID(int=60),
         "text": "Проверил",
     }
@@ -95,7 +96,7 @@ def note(**more: Any) -> AddNote:
 def priority(to: str = "high", version: int | None = 1, **more: Any) -> ChangePriority:
     fields: dict[str, Any] = {
         "actor": BY_OPERATOR,
-        "roles": OPERATORS,
+        "roles": STAFF,
         "priority": to,
         "expected_version": version,
     }
@@ -105,7 +106,7 @@ def priority(to: str = "high", version: int | None = 1, **more: Any) -> ChangePr
 def stage(to: Stage, version: int | None = None, **more: Any) -> ChangeStage:
     fields: dict[str, Any] = {
         "actor": BY_OPERATOR,
-        "roles": OPERATORS,
+        "roles": STAFF,
         "stage": to,
         "now": NOW,
         "expected_version": version,

@@ -1,6 +1,5 @@
 """Given events, when a command is refused, then what its caller is told: the sentence, and the details."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,13 +7,6 @@ from uuid import UUID
 
 import pytest
 from services.tickets.tests.assignment_words import (
-    BY_COLLEAGUE,
-    BY_OPERATOR,
-    BY_SYSTEM,
-    CUSTOMER,
-    NOW,
-    OPERATOR,
-    STAFF,
     accept,
     after,
     decline,
@@ -22,9 +14,22 @@ from services.tickets.tests.assignment_words import (
     requeue,
     unassign,
 )
+from services.tickets.tests.givens import (
+    BY_COLLEAGUE,
+    BY_CUSTOMER,
+    BY_OPERATOR,
+    BY_SYSTEM,
+    CUSTOMER,
+    NOW,
+    OPERATOR,
+    STAFF,
+    Given,
+    Message,
+    Moved,
+)
 
 from deskline_events.facts import MAX_TEXT_BYTES
-from deskline_events.tickets import Actor, CustomerMessage, Stage
+from deskline_events.tickets import Actor, Stage
 from deskline_tickets.domain.commands import (
     AcceptOffer,
     AddAutomaticMessage,
@@ -62,11 +67,7 @@ from deskline_tickets.domain.ticket import Ticket
 
 pytestmark = pytest.mark.unit
 
-Given = Callable[..., Ticket]
-Moved = Callable[..., StageChanged]
-Message = Callable[..., CustomerMessage]
 
-BY_CUSTOMER = Actor(kind="contact", id=CUSTOMER)
 NAMELESS = Actor(kind="operator")
 ANALYST = frozenset({"analyst"})
 WAITING: tuple[Stage, ...] = ("waiting_customer", "waiting_third_party", "waiting_until")

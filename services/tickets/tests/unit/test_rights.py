@@ -1,25 +1,21 @@
 """Who sees a ticket: every scope against every standing and stage."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 from uuid import UUID
 
 import pytest
+from services.tickets.tests.givens import NOW, STAGES, Given, Moved
 
 from deskline_events.tickets import Actor, Stage
-from deskline_tickets.domain.events import StageChanged, TicketAccepted, TicketOffered, TicketRouted
+from deskline_tickets.domain.events import TicketAccepted, TicketOffered, TicketRouted
 from deskline_tickets.domain.rights import Viewer, leads, may_see
 from deskline_tickets.domain.ticket import Ticket
 
 pytestmark = pytest.mark.unit
 
-Given = Callable[..., Ticket]
-Moved = Callable[..., StageChanged]
 
 ME, ASSIGNEE, QUEUE, TEAM, QUEUE_TEAM, OTHER_TEAM = (UUID(int=n) for n in (5, 3, 60, 70, 71, 72))
-NOW = datetime(2026, 3, 3, tzinfo=UTC)
-STAGES: tuple[Stage, ...] = get_args(Stage)
 # What is assigned is seen by its queue's operators only in these stages; written by hand from the semantics.
 SEEN_BY_QUEUE = {"new", "resolved", "closed", "merged", "abandoned"}
 

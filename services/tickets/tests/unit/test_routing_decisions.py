@@ -1,18 +1,12 @@
 """Given events, when routing decides, then the fact, or DecisionRefused; each answered once."""
 
-from collections.abc import Callable
 from typing import Any, get_args
 from uuid import UUID
 
 import pytest
 from services.tickets.tests.assignment_words import (
     ASKED,
-    BY_SYSTEM,
-    COLLEAGUE,
-    CUSTOMER,
-    NOW,
     OFFER,
-    OPERATOR,
     OTHER_QUEUE,
     QUEUE,
     TEAM,
@@ -27,8 +21,9 @@ from services.tickets.tests.assignment_words import (
     then,
     withdraw,
 )
+from services.tickets.tests.givens import BY_SYSTEM, COLLEAGUE, CUSTOMER, NOW, OPERATOR, Given, Message, Moved
 
-from deskline_events.tickets import Actor, CustomerMessage, Stage
+from deskline_events.tickets import Actor, Stage
 from deskline_tickets.domain.commands import (
     AddCustomerReply,
 )
@@ -45,10 +40,6 @@ from deskline_tickets.domain.stages import OVER
 from deskline_tickets.domain.ticket import Offer, Ticket
 
 pytestmark = pytest.mark.unit
-
-Given = Callable[..., Ticket]
-Moved = Callable[..., StageChanged]
-Message = Callable[..., CustomerMessage]
 
 
 # RouteTicket

@@ -1,6 +1,5 @@
 """Given events, when one more is applied or a decision is made, then the whole ticket or fact of it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,19 +7,22 @@ from uuid import UUID
 
 import pytest
 from services.tickets.tests.assignment_words import (
+    OFFER,
+    QUEUE,
+    TEAM,
+)
+from services.tickets.tests.givens import (
     BY_OPERATOR,
     BY_SYSTEM,
     CUSTOMER,
     NOW,
-    OFFER,
     OPERATOR,
-    QUEUE,
-    TEAM,
     TICKET,
+    Given,
+    Message,
 )
 
 from deskline_events.facts import Fact
-from deskline_events.tickets import Actor, CustomerMessage
 from deskline_tickets.domain.events import (
     CustomerReplied,
     Escalated,
@@ -37,12 +39,8 @@ from deskline_tickets.domain.ticket import Offer, Ticket, decline_mark, evolve, 
 
 pytestmark = pytest.mark.unit
 
-Given = Callable[..., Ticket]
-Moved = Callable[..., StageChanged]
-Message = Callable[..., CustomerMessage]
 
 LATER = NOW + timedelta(hours=1)
-BY_CUSTOMER = Actor(kind="contact", id=CUSTOMER)
 
 
 def then(ticket: Ticket, fact: Fact) -> Ticket:
