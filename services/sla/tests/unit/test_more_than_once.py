@@ -1,7 +1,6 @@
 """Given clocks that stood still twice and rules that were edited twice, then the last of each counts."""
 
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -22,29 +21,20 @@ from services.sla.tests.kit import (
     prioritised,
     tell,
 )
+from services.sla.tests.told_clocks import RULES, SOLUTION, pause, run
 
 from deskline_events.conditions import Circumstances, Conditions
 from deskline_events.facts import Customer
 from deskline_events.sla import Basis, ClockResumed, SlaRecalculated, Step, Target
-from deskline_sla.domain.clock import Clock, Segment, cancel_clock, meet_clock, resume_clock
+from deskline_sla.domain.clock import Clock, cancel_clock, meet_clock, resume_clock
 from deskline_sla.domain.steps import steps_to_arm
 from deskline_sla.domain.watched import recalculate
 
 pytestmark = pytest.mark.unit
 
-RULES = book(office(always=True, week=()), policy(resolution=4 * 3600, first_response=3600))
-SOLUTION = Basis(
-    policy_id=POLICY, policy_version=1, calendar_id=CALENDAR, calendar_version=1, target_seconds=4 * 3600
-)
 FOUND = Circumstances(
     line_id=LINE, channel="email", language="ru", level=1, priority="medium", new_contact=False, verified=True
 )
-
-
-def span(kind: Any, reason: Any, since: float, until: float | None = None) -> Segment:
-    return Segment(kind, reason, after(since), None if until is None else after(until), CALENDAR, 1)
-
-
 STANDING = Clock(
     "resolution",
     1,
@@ -53,10 +43,10 @@ STANDING = Clock(
     SOLUTION,
     after(6),
     (
-        span("run", "opened", 0, 1),
-        span("pause", "waiting_customer", 1, 3),
-        span("run", "resumed", 3, 5),
-        span("pause", "waiting_customer", 5),
+        run("opened", 0, 1),
+        pause(1, 3),
+        run("resumed", 3, 5),
+        pause(5),
     ),
 )
 """It consumed three of its four hours, and stands still for the second time."""
