@@ -52,6 +52,14 @@ CLASSES: list[tuple[str, ParsedMail, str | None, str]] = [
         "auto_reply",
     ),
     ("auto-generated", signal("auto-submitted", "auto-generated (x)"), None, "auto_reply"),
+    (
+        "auto-replied in many words",
+        mail(signals=(("auto-submitted", "auto-replied (x); y"), ("list-id", "x"))),
+        None,
+        "auto_reply",
+    ),
+    ("a person, in many words", signal("auto-submitted", "no (x)"), None, "human"),
+    ("a list, in many words", signal("precedence", "list; x"), None, "list"),
     ("a list", signal("list-id", "<x>"), None, "list"),
     ("a list by precedence", signal("precedence", "list"), None, "list"),
     ("bulk", signal("precedence", "bulk"), None, "auto_reply"),
@@ -108,6 +116,7 @@ def test_who_wrote_it(found: ParsedMail, envelope: str | None, kind: str) -> Non
     [
         ("all", True),
         ("dr, oof", True),
+        ("dr,oof", True),
         ("AutoReply".lower(), True),
         ("none", False),
         ("", False),

@@ -6,7 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from deskline_intake.domain.dedupe import MailIdentity, canonical_message_hash, identify, source_key
+from deskline_intake.domain.dedupe import (
+    MailIdentity,
+    canonical_body_hash,
+    canonical_message_hash,
+    identify,
+    source_key,
+)
 from deskline_intake.domain.forms import (
     NAMESPACE,
     Form,
@@ -53,6 +59,13 @@ def test_a_mails_identity_is_the_same_for_ever() -> None:
     assert identify("\ud800", MAIL).source_key == odd
 
 
+def test_a_mail_is_the_same_with_other_line_ends_and_with_fields_before_its_own() -> None:
+    written = b"From: a@b.c\r\nSubject: s\r\n\r\none\r\ntwo\r\n"
+    assert canonical_body_hash(written) == canonical_body_hash(written.replace(b"\r\n", b"\n"))
+    assert canonical_body_hash(written) == canonical_body_hash(b"Received: from d\r\n" + written)
+    assert canonical_body_hash(written) != canonical_body_hash(written.replace(b"From: a", b"From: b"))
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -62,6 +75,8 @@ def test_a_mails_identity_is_the_same_for_ever() -> None:
         (b"Encoding: 7bit", b"Encoding: 8bit"),
         (b"<0@zavod.ru>", b"<2@zavod.ru>"),
         (b"Badly.", b"Well."),
+        (b"Badly.", b"Badly.X"),
+        (b"Badly.", b"Badly.\x0c"),
     ],
 )
 def test_what_makes_another_mail_of_it(before: bytes, after: bytes) -> None:

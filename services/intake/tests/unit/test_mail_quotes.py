@@ -203,3 +203,41 @@ def test_an_html_answer_between_quotes_is_kept() -> None:
 
 def test_a_million_quoted_lines_leave_the_answer() -> None:
     assert strip_quotes("> x\n" * 1_000_000 + "ответ") == "ответ"
+
+
+# The text, and what of it is the sender's own.
+SHAPES = {
+    "a separator in stars": ("a\n*Original Message*\nb", "a"),
+    "a bare separator before a block": ("a\nOriginal message\nFrom: x\nTo: y\nSubject: z\nb", "a"),
+    "a bare separator before words": ("a\nForwarded message\nb", None),
+    "a bare separator far from anything": ("a\nForwarded message" + 9 * "\n" + "b", None),
+    "a block of three": ("a\nFrom: x\nTo: y\nSubject: z", "a"),
+    "a block of two": ("a\nFrom: x\nTo: y", None),
+    "a block that begins with its recipient": ("a\nTo: x\nFrom: y\nSubject: z", None),
+    "a block without a sender": ("a\nSubject: x\nDate: y\nTo: z", None),
+    "own words before a quote": ("See:\n> this\nDone", "See:\nDone"),
+    "an address before a quote": ("Write to a@b.c:\n> q", "Write to a@b.c:"),
+    "a day before a quote": ("On 15.01.2024 we meet:\n> q", "On 15.01.2024 we meet:"),
+    "in three lines": ("a\nOn Mon, 15 Jan 2024 at 10:00\nAnn <a@b.c>\nwrote:\n> q", "a"),
+    "in four lines": (
+        "On Mon, 15 Jan 2024\nthe good\nAnn\nwrote:\n> q",
+        "On Mon, 15 Jan 2024\nthe good\nAnn",
+    ),
+    "from the first line on": ("On 15.01.2024 10:00 Ann\nwrote:\n> q\na", "a"),
+    "after an empty line": ("a\n\nAnn wrote:\n> q", "a"),
+    "after another quote": ("> q\nAnn wrote:\n> q\na", "a"),
+    "a day, an empty line": ("On 15.01.2024\n\nAnn wrote:\n> q", "On 15.01.2024"),
+    "a day in a long line": (f"On 15.01.2024 {'x' * 390}\nAnn wrote:\n> q", f"On 15.01.2024 {'x' * 390}"),
+    "a day within a line": ("Hello 15.01.2024\nAnn wrote:\n> q", "Hello 15.01.2024"),
+    "no day above it": ("On the way home\nAnn wrote:\n> q", "On the way home"),
+    "a day, an address, nothing marked": ("a\nOn 15.01.2024 Ann <a@b.c> wrote:\ntext", "a"),
+    "a time, an address, nothing marked": ("a\nAt 10:00 Ann <a@b.c> wrote:\ntext", "a"),
+    "an address, nothing marked": ("a\nAnn <a@b.c> wrote:\ntext", None),
+    "a day, nothing marked": ("a\n15.01.2024 Ann wrote:\ntext", None),
+    "both in the line above, nothing marked": ("Ann <a@b.c> 15.01.2024 said hi\nBob wrote:\ntext", None),
+}
+
+
+@pytest.mark.parametrize(("text", "own"), SHAPES.values(), ids=SHAPES)
+def test_what_opens_a_quote_and_what_only_looks_like_it(text: str, own: str | None) -> None:
+    assert strip_quotes(text) == (text if own is None else own)

@@ -42,6 +42,7 @@ ADDRESSES: list[tuple[str, str | None, str | None]] = [
     ('"x"@b.c', "x@b.c", "b.c"),
     (" x @ b.c ", "x@b.c", "b.c"),
     ("x@b.c.", "x@b.c", "b.c"),
+    ("X@B.CX", "x@b.cx", "b.cx"),
     ("x@[1.2.3.4]", "x@[1.2.3.4]", None),
     ("x@почта.рф", "x@xn--80a1acny.xn--p1ai", "xn--80a1acny.xn--p1ai"),
     ("x@a。b", "x@a.b", "a.b"),
@@ -63,6 +64,7 @@ PLUS: list[tuple[str, tuple[str, str | None]]] = [
     ("a+b+c@x.ru", ("a@x.ru", "b+c")),
     (" A@B ", ("a@b", None)),
     ("no", ("no", None)),
+    ("x@y+T@x.ru", ("x@y@x.ru", "T")),
     ("a b+T@x.ru", ("a b@x.ru", "T")),
 ]
 
@@ -75,6 +77,8 @@ NAMES: list[tuple[str, str, str]] = [
     (" .. ", "image/png", "attachment.png"),
     ('a<b>:"|?*c', "x", "a_b______c"),
     (". a. ", "x", "a"),
+    ("dir/FAX", "x", "FAX"),
+    ("_X_", "x", "_X_"),
 ]
 
 

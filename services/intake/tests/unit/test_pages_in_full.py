@@ -2,7 +2,7 @@
 
 import pytest
 
-from deskline_intake.domain.html import html_to_text
+from deskline_intake.domain.html import has_quote_marks, html_to_text
 
 pytestmark = pytest.mark.unit
 
@@ -38,9 +38,29 @@ PAGES = [
     ("<script>x</script>y", "y"),
     ("<!-- a -->b<!doctype x>c", "bc"),
     ("<p title='>a</p>b", "a\nb"),
+    ("a</ >b<!-->c<!>d>e", "abcd>e"),
+    ("a<!-- b", "a"),
+    ("a <b <i c", "a <b <i c"),
+    ("<title>a<title>b", "ab"),
+    ("<title>a<style>b</style>c", "ac"),
+    ("a<style>b", "a"),
+    ("<svg/>a</svg>b", "ab"),
 ]
 
 
 @pytest.mark.parametrize(("page", "text"), PAGES)
 def test_markup_as_text(page: str, text: str) -> None:
     assert html_to_text(page, 10_000) == text
+
+
+@pytest.mark.parametrize(
+    ("page", "marks"),
+    [
+        ("<BLOCKQUOTE>a", True),
+        ('<div id="divRplyFwdMsg">', True),
+        ('<div class="gmail_quote">', True),
+        ("<p>quote</p>", False),
+    ],
+)
+def test_a_page_marks_its_quotes_in_one_way_or_another(page: str, marks: bool) -> None:
+    assert has_quote_marks(page) is marks

@@ -88,6 +88,83 @@ def test_texts_stand_together_as_they_were_sent(content: bytes, text: str) -> No
     assert mail(content).text == text
 
 
+def test_only_line_ends_around_a_text_are_left_out() -> None:
+    assert mail(plain(b"\r\n  X a\r\nb X\r\n\r\n")).text == "  X a\nb X"
+
+
+def test_a_text_that_is_sent_as_a_file_is_one() -> None:
+    enclosed = part(b"text/plain", b"b", b"Content-Disposition: attachment")
+    found = mail(multi(b"mixed", b"X", plain(b"a"), enclosed))
+    assert (found.text, files(found)) == ("a", [("attachment.txt", b"b", False, None)])
+
+
+def test_a_third_form_of_a_text_is_passed_over_and_what_follows_is_not() -> None:
+    shadow = part(b"text/x-amp-html", b"<p>c</p>")
+    found = mail(multi(b"alternative", b"X", plain(b"a"), shadow, page(b"b")))
+    assert (found.text, found.html_source, found.attachments) == ("a", "<p>b</p>", ())
+
+
+def test_the_pages_of_a_mail_are_kept_one_below_the_other() -> None:
+    found = mail(multi(b"mixed", b"X", page(b"a"), page(b"b")))
+    assert (found.text, found.html, found.html_source) == ("a\n\nb", True, "<p>a</p>\n<p>b</p>")
+
+
+def test_characters_that_deceive_are_left_out_of_a_page_too() -> None:
+    assert mail(page(b"a&#x202e;b")).text == "ab"
+
+
+def test_a_remark_beside_the_transfer_encoding_is_overlooked() -> None:
+    assert mail(part(b"text/plain", b"YWJj", b"Content-Transfer-Encoding: Base64; x=y")).text == "abc"
+
+
+def test_a_text_and_a_page_have_bounds_of_their_own() -> None:
+    told = frozenset({Problem.TEXT_TRUNCATED})
+    long = mail(plain(b"a" * 30), text_chars=20, html_chars=60)
+    assert (long.text, long.problems) == ("a" * 20, told)
+    # A page has more characters than the text that is made of it.
+    markup = mail(part(b"text/html", b"<p>" + b"<b></b>" * 6 + b"abc</p>"), text_chars=20, html_chars=60)
+    assert (markup.text, markup.problems) == ("abc", frozenset())
+    # Each fits, both together don't.
+    both = mail(multi(b"mixed", b"X", plain(b"a" * 15), plain(b"b" * 15)), text_chars=20)
+    assert (both.text, both.problems) == ("a" * 15 + "\n\n" + "bbb", told)
+
+
+def test_of_the_widest_characters_as_many_are_read_as_of_others() -> None:
+    for pictures, problems in ((2, frozenset()), (3, frozenset({Problem.TEXT_TRUNCATED}))):
+        wide = part(b"text/plain; charset=utf-8", "😀".encode() * pictures)
+        found = mail(wide, text_chars=2)
+        assert (found.text, found.problems) == ("😀😀", problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "markup", "reply"),
+    [
+        # What the text alternative lost, the page tells.
+        ("Да\nЧто?", "Да<blockquote>Что?</blockquote>", "Да"),
+        ("Да\nЧто?", "Да&#x202e;<blockquote>Что?</blockquote>", "Да"),
+        # It is believed only where it marks quotes, and what is left is some of the text.
+        ("Да > Что?", "Да<br>&gt; Что?", "Да > Что?"),
+        ("Да", "Да, конечно<blockquote>Что?</blockquote>", "Да"),
+        ("Да, конечно", "Да<blockquote></blockquote>", "Да, конечно"),
+        ("Да, конечно", "<blockquote><img src=x></blockquote>", "Да, конечно"),
+        # Where the text marks its own, the page isn't asked.
+        ("Да\nи ещё\n> Что?", "Да<blockquote>и ещё<br>Что?</blockquote>", "Да\nи ещё"),
+    ],
+)
+def test_the_reply_is_found_in_the_page_where_its_text_lost_the_quotes(
+    text: str, markup: str, reply: str
+) -> None:
+    found = mail(
+        multi(
+            b"alternative",
+            b"X",
+            part(b"text/plain; charset=utf-8", text.encode()),
+            part(b"text/html; charset=utf-8", markup.encode()),
+        )
+    )
+    assert (found.text, found.reply) == (text, reply)
+
+
 def test_html_says_its_character_set_itself_where_the_header_does_not() -> None:
     said = (
         b'<meta http-equiv="Content-Type" content="text/html; charset=windows-1251"><p>\xcf\xf0\xe8\xe2</p>'
@@ -137,6 +214,12 @@ def test_as_many_bytes_of_files_as_there_is_room_for() -> None:
     nameless = part(b"image/png", b"")
     fitting = mail(multi(b"mixed", b"X", plain(b"t"), nameless, nameless, one, three), attachments_bytes=10)
     assert ([name for name, *_ in files(fitting)], fitting.problems) == (["1.png", "4.png"], frozenset())
+
+
+def test_what_has_no_room_takes_none_from_what_follows() -> None:
+    empty, large, small = (part(b"image/png", content) for content in (b"", b"1234", b"123"))
+    found = mail(multi(b"mixed", b"X", plain(b"t"), empty, large, small), attachments_bytes=3)
+    assert [content for _, content, *_ in files(found)] == [b"123"]
 
 
 def test_as_many_files_as_are_kept() -> None:
@@ -189,3 +272,23 @@ def test_of_a_mail_that_came_back_only_its_own_headers_are_read() -> None:
     )
     found = mail(multi(b"report; report-type=delivery-status", b"X", plain(b"failed"), sent))
     assert found.bounced_message_ids == ("1@us",)
+
+
+def test_a_report_tells_of_every_mail_and_every_recipient() -> None:
+    report = b"report; report-type=delivery-status"
+    one, two = (part(b"message/rfc822", b"\r\nMessage-ID: <%d@us>\r\n\r\n" % number) for number in (1, 2))
+    assert mail(multi(report, b"X", plain(b"t"), one, two)).bounced_message_ids == ("1@us", "2@us")
+    statuses = part(
+        b"message/delivery-status",
+        b"Reporting-MTA: dns; x\r\n\r\n"
+        b"Final-Recipient: ann@c.d\r\nAction: failed\r\nOriginal-Message-ID: <3@us>\r\n\r\n"
+        b"Final-Recipient: rfc822; bob@c.d\r\nAction: failed\r\nOriginal-Message-ID: <4@us>\r\n",
+    )
+    found = mail(multi(report, b"X", plain(b"t"), statuses))
+    assert found.bounced_message_ids == ("3@us", "4@us")
+    assert [status.recipient for status in found.delivery_statuses] == ["ann@c.d", "bob@c.d"]
+
+
+def test_a_sender_without_an_address_has_the_name_that_was_written() -> None:
+    found = parse_mail(b"From: <XPress>\r\n\r\ntext", MailLimits())
+    assert (found.from_address, found.from_name) == (None, "XPress")

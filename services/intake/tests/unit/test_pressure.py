@@ -217,3 +217,59 @@ def test_any_standings_are_judged(looks: list[tuple[float, int, int, bool]]) -> 
         assert pressure.wait >= 0
         assert not pressure.is_high or pressure.wait > BOUND
         assert 1 <= pressure.retry_seconds <= MOST_RETRY_SECONDS
+
+
+def looked(*looks: tuple[float, int, int], bound: float = BOUND) -> Pressure:
+    """A judge of one stage after (moment, passed, left)."""
+    pressure = Pressure(bound)
+    for at, passed, left in looks:
+        pressure.look(at, {"unread": Standing(passed, left)}, {})
+    return pressure
+
+
+def test_a_stage_that_had_as_much_as_it_passed_did_not_run_dry() -> None:
+    pace = Pace()
+    pace.look(0.0, Standing(0, 99))
+    pace.look(1.0, Standing(100, 100))
+    assert pace.rate is None
+    pace.look(2.0, Standing(200, 500))
+    assert pace.rate == 100
+
+
+def test_a_stage_that_ran_dry_is_at_least_as_fast_as_it_was() -> None:
+    pace = Pace()
+    for at, passed, left in ((0.0, 0, 500), (1.0, 100, 50), (2.0, 160, 10)):
+        pace.look(at, Standing(passed, left))
+    assert pace.rate == 100
+    pace.look(3.0, Standing(500, 0))
+    assert pace.rate == 340
+
+
+def test_what_stood_still_tells_nothing_of_its_pace() -> None:
+    for span, rate in ((STILL_SECONDS, 100), (STILL_SECONDS + 0.1, None)):
+        pace = Pace()
+        pace.look(0.0, Standing(0, 1_000))
+        pace.look(span, Standing(500, 500))
+        assert pace.rate == rate
+
+
+def test_a_wait_of_just_the_bound_is_borne() -> None:
+    assert not looked((0.0, 0, 1_000), (1.0, 100, 1_000)).is_high
+    above = looked((0.0, 0, 1_001), (1.0, 100, 1_001))
+    assert (above.wait, above.is_high) == (10.01, True)
+
+
+def test_who_is_sent_away_comes_again_when_twice_the_excess_is_over() -> None:
+    assert looked((0.0, 0, 1_500), (1.0, 100, 1_500)).retry_seconds == 10
+
+
+FALLING = ((0.0, 0, 3_200), (1.0, 100, 3_200), (2.0, 200, 3_000), (3.0, 300, 3_000), (4.0, 400, 3_000))
+
+
+def test_a_wait_that_falls_by_half_a_second_each_second_shuts_no_door() -> None:
+    assert not looked(*FALLING, (5.0, 500, 3_000)).is_high
+    assert looked(*FALLING, (5.0, 500, 3_001)).is_high
+
+
+def test_what_was_long_ago_says_nothing_of_a_fall() -> None:
+    assert looked(*FALLING, (20.0, 500, 3_000)).is_high

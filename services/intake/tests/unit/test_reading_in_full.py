@@ -22,6 +22,7 @@ pytestmark = pytest.mark.unit
 # Bytes, the declared set, the text, whether it was guessed, whether anything was replaced.
 DECODED: list[tuple[bytes, str | None, str, bool, bool]] = [
     (b"abc", None, "abc", False, False),
+    ("Привет".encode(), "koi8-r", "Привет", True, False),
     (b"abc", "utf-16", "abc", True, False),
     (b"\x1b$B$3$s\x1b(B", "iso-2022-jp", "こん", False, False),
     (b"\x1b$)C\x0e0!\x0f", "iso-2022-kr", "가", False, False),
@@ -111,6 +112,14 @@ WORDS: list[tuple[str, str]] = [
     ("=?utf-8?q?a", "=?utf-8?q?a"),
     ("=?UTF-8?Q?=D0?= =?utf-8?q?=9F?=", "П"),
     ("=?utf-8?B?0J8?=", "П"),
+    ("=?utf-8?q?a?= =?koi8-r?q?=D2?= =?utf-8?q?b?=", "aрb"),
+    # Cut wherever the encoder liked, with and without padding.
+    ("=?utf-8?b?0J/?= =?utf-8?b?RgA==?=", "Пр"),
+    ("=?utf-8?b?0J/?= =?utf-8?b?RgA?=", "Пр"),
+    ("=?utf-8?b?0J/?= =?utf-8?b?RgNC?= =?utf-8?b?40LLQtdGC?=", "Привет"),
+    ("=?utf-8?b?0J/R?= =?utf-8?b?gNC?= =?utf-8?b?40LLQtdGC?=", "Привет"),
+    ("=?utf-8?b?0J/Rg?= =?utf-8?b?NC40LLQtdGC?=", "Привет"),
+    ("=?utf-8?b?0A=?= =?utf-8?b?nw==?=", "П"),
     ("no", "no"),
 ]
 
@@ -120,6 +129,7 @@ BASE64: list[tuple[bytes, bytes, bool]] = [
     (b"YWI=footer!", b"ab", True),
     (b"YWJ", b"ab", False),
     (b"YW!Jj", b"abc", False),
+    (b"YW!J", b"ab", False),
     (b"YW!!!!Jj", b"abc", False),
     (b"", b"", True),
     (b" \n", b"", True),
@@ -135,6 +145,7 @@ PARAMETERS: list[tuple[bytes, str, dict[str, str]]] = [
     (b"a; filename*=utf-8''%D0%9F.txt", "a", {"filename": "П.txt"}),
     (b"a; filename*0*=utf-8''%D0; filename*1*=%9F; filename*2=x", "a", {"filename": "Пx"}),
     (b'a; filename="c:\\dir\\x"', "a", {"filename": "c:\\dir\\x"}),
+    (b'a; filename="dir\\Xfile"', "a", {"filename": "dir\\Xfile"}),
     (b'a; filename="open', "a", {"filename": "open"}),
     (b"a; b = c ; d=e", "a", {"b": "c", "d": "e"}),
     (b"a; filename==?utf-8?q?b?=", "a", {"filename": "b"}),
@@ -152,6 +163,8 @@ FLOWED: list[tuple[str, bool, str]] = [
     ("a \n> b", False, "a \n> b"),
     ("-- \nb", False, "-- \nb"),
     ("a ", False, "a "),
+    ("> a ", False, "> a "),
+    ("Xerox \nb", False, "Xerox b"),
     ("> -- \n> x", False, "> -- \n> x"),
     ("  a\n b", False, " a\nb"),
     ("a \n\nb", False, "a \nb"),
@@ -171,6 +184,8 @@ CONTENTS: list[tuple[bytes, str, bytes, bool]] = [
     (b"begin 1 a\n\x01\x02bad\n#86)C\nend", "x-uue", b"abc", False),
     (b"begin 1 a", "uue", b"begin 1 a", False),
     (b"begin 1 a\n#86)C", "uue", b"abc", True),
+    (b"begin 1 a\r\n#86)C\r\n`\r\nend\r\n", "uuencode", b"abc", True),
+    (b"begin 1 a\n#86)C\n`\nend\nbegin 1 b\n#9&5F\n`\nend\n", "uue", b"abc", True),
 ]
 
 IDS: list[tuple[str, list[str]]] = [
