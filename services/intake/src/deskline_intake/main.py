@@ -17,13 +17,14 @@ from deskline_events.topics import READER_GROUPS
 from deskline_intake.adapters.objects import ERRORS, ObjectKeeper, open_objects
 from deskline_intake.adapters.registry import PostgresRegistry
 from deskline_intake.api import FORM_BODY_BYTES, Desk, add_routes
+from deskline_intake.channels.forms import FormDoor
 from deskline_intake.channels.pressure import PressureGauge
 from deskline_intake.channels.smtp import SmtpDoor
 from deskline_intake.commands import contacts, lines
 from deskline_intake.domain.pressure import Pressure
 from deskline_intake.domain.rates import Rate
 from deskline_intake.handlers.erasing import Eraser
-from deskline_intake.handlers.forms import FormDoor
+from deskline_intake.handlers.forms import Rates
 from deskline_intake.opening import MailOpener
 from deskline_intake.reading import Bell, MailReader
 from deskline_intake.settings import IntakeSettings
@@ -69,9 +70,11 @@ def app(parts: Parts) -> FastAPI:
     forms = FormDoor(
         parts.database,
         _pressure(parts),
-        Rate(settings.form_line_limit, timedelta(seconds=settings.form_line_seconds)),
-        Rate(settings.form_address_limit, timedelta(seconds=settings.form_address_seconds)),
-        _BELL.ring_from_thread,
+        Rates(
+            Rate(settings.form_line_limit, timedelta(seconds=settings.form_line_seconds)),
+            Rate(settings.form_address_limit, timedelta(seconds=settings.form_address_seconds)),
+        ),
+        _BELL.ring,
     )
     registry = PostgresRegistry()
     add_routes(made, Desk(parts.database, registry, forms, Eraser(parts.database, parts.log, registry)))

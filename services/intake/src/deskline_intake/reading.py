@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from deskline_chassis.event_log import EventLog
+from deskline_chassis.pacing import pace_after
 from deskline_chassis.postgres import Database, is_surroundings
 from deskline_chassis.runtime import Beat
 from deskline_intake import figures
@@ -36,25 +37,16 @@ class Bell:
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Event] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def ring(self) -> None:
         """Called in the event loop's thread."""
         for event in self._waiting:
             event.set()
 
-    def ring_from_thread(self) -> None:
-        """Called in any other; without a reader in this process nobody hears it."""
-        if self._loop is not None:
-            # The loop may have ended since: then nobody reads here any more.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.ring)
-
     @contextlib.contextmanager
     def heard(self) -> Iterator[asyncio.Event]:
         """An event that is set by each ring."""
         event = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
         self._waiting.add(event)
         try:
             yield event
@@ -121,6 +113,7 @@ class MailReader:
             with self._bell.heard() as heard:
                 while not stop.is_set():
                     heard.clear()
+                    began = running.time()
                     try:
                         found = await running.run_in_executor(thread, self.read_some)
                     except Exception as error:
@@ -133,6 +126,9 @@ class MailReader:
                     beat.progress()
                     if not found:
                         await _either(stop, heard, POLL_SECONDS)
+                    elif found < BATCH and not self._heavy:
+                        took = running.time() - began
+                        await _either(stop, None, pace_after(took) - took)
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 

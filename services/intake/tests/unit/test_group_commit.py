@@ -17,6 +17,10 @@ def unit(number: int, size: int = 10) -> Unit:
     return [AcceptedMail(UUID(int=number), UUID(int=0), 0, False, None, None, (), size, None)]
 
 
+def size_of(given: Unit) -> int:
+    return sum(mail.size for mail in given)
+
+
 def run(units: Sequence[Unit], outcomes: dict[int, Exception]) -> tuple[list[list[int]], list[object], int]:
     groups: list[list[int]] = []
     rings = 0
@@ -33,7 +37,7 @@ def run(units: Sequence[Unit], outcomes: dict[int, Exception]) -> tuple[list[lis
         rings += 1
 
     async def all_at_once() -> list[object]:
-        group = GroupCommit(store, ring)
+        group = GroupCommit("store", store, ring, size_of)
         try:
             return await asyncio.gather(*(group.add(one) for one in units), return_exceptions=True)
         finally:

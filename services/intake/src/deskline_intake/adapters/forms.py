@@ -1,6 +1,6 @@
 """Forms' messages in PostgreSQL: which were accepted, and how often lately."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,20 +10,20 @@ Scope = bytes
 """The hash of a line or of an address whose messages are counted."""
 
 
-def find_form(connection: Conn, raw_id: UUID) -> tuple[bytes | None] | None:
-    """What was accepted under an id, None inside where it was erased; None where nothing was."""
-    row = connection.execute(
-        "SELECT raw FROM raw_messages WHERE raw_id = %s", (raw_id,), binary=True
-    ).fetchone()
-    return None if row is None else (row[0],)
+def find_forms(connection: Conn, raw_ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
+    """What was accepted under these ids, None where it was erased."""
+    rows = connection.execute(
+        "SELECT raw_id, raw FROM raw_messages WHERE raw_id = ANY(%s)", (list(raw_ids),), binary=True
+    ).fetchall()
+    return dict(rows)
 
 
-def is_own_address(connection: Conn, address: str) -> bool:
-    """Whether a normalised address is that of a mail line."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM lines WHERE address = %s AND channel = 'email')", (address,)
-    ).fetchone()
-    return row is not None and bool(row[0])
+def own_addresses(connection: Conn, addresses: Collection[str]) -> set[str]:
+    """Those of some normalised addresses that are mail lines' own."""
+    rows = connection.execute(
+        "SELECT address FROM lines WHERE address = ANY(%s) AND channel = 'email'", (list(addresses),)
+    ).fetchall()
+    return {address for (address,) in rows}
 
 
 def read_hits(connection: Conn, scopes: Sequence[Scope]) -> tuple[Mapping[Scope, list[datetime]], datetime]:
@@ -50,10 +50,10 @@ def lock_hits(connection: Conn, scopes: Sequence[Scope]) -> tuple[Mapping[Scope,
 
 def save_hits(connection: Conn, hits: Sequence[tuple[Scope, Sequence[datetime], datetime]]) -> None:
     """Keep the hits of locked scopes, and until when they count."""
-    for scope, times, ends_at in hits:
-        connection.execute(
+    with connection.cursor() as cursor:
+        cursor.executemany(
             "UPDATE form_rates SET hits = %s::timestamptz[], ends_at = %s WHERE scope = %s",
-            (list(times), ends_at, scope),
+            [(list(times), ends_at, scope) for scope, times, ends_at in hits],
         )
 
 

@@ -27,8 +27,9 @@ from deskline_intake.api.bodies import (
     require_json,
 )
 from deskline_intake.api.refusals import refusal
+from deskline_intake.channels.forms import FormDoor
 from deskline_intake.handlers.erasing import ContactUnknownError, Eraser
-from deskline_intake.handlers.forms import FormDoor, FormPost, FormRefused
+from deskline_intake.handlers.forms import FormPost, FormRefused
 from deskline_intake.ports import Registry, StoredLine
 
 STAFF: Final = frozenset({"operator", "lead", "admin"})
@@ -117,12 +118,14 @@ def _forms(desk: Desk) -> APIRouter:
     open_line = Annotated[StoredLine, Depends(open_form)]
 
     @router.post("", status_code=202, dependencies=[Depends(require_json)])
-    def send_form(line: open_line, request: Request, body: FormBody, language: Language = None) -> Accepted:
+    async def send_form(
+        line: open_line, request: Request, body: FormBody, language: Language = None
+    ) -> Accepted:
         key = form_key(request, body)
         trace = traceparent_of_current()
         post = FormPost(line, key, body.form, trapped=bool(body.website), traceparent=trace)
         try:
-            message_id = desk.forms.accept(post)
+            message_id = await desk.forms.accept(post)
         except FormRefused as refused:
             raise refusal(refused.code, language, refused.retry_after) from None
         return Accepted(message_id=message_id)

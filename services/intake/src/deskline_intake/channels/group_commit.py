@@ -1,32 +1,46 @@
-"""Mails that arrive together are stored in one transaction; each is acknowledged after its own commit."""
+"""What arrives together is stored in one transaction; each is acknowledged after its own commit."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
-
-from deskline_intake.adapters.raw_messages import Unit
+from typing import Final, Generic, TypeVar
 
 GATHER_SECONDS: Final = 0.002
 MOST_UNITS: Final = 64
 MOST_BYTES: Final = 8 * 1024 * 1024
 
-Store = Callable[[Sequence[Unit]], list[Exception | None]]
+Unit = TypeVar("Unit")
+Stored = TypeVar("Stored")
 
 
-class GroupCommit:
-    """One writer thread; while it commits, the next group gathers."""
+class GroupCommit(Generic[Unit, Stored]):
+    """One writer thread; while it commits, the next group gathers.
 
-    def __init__(self, store: Store, stored: Callable[[], None]) -> None:
+    `store` says for each unit what came of it, or the error that prevented it; `size_of` is in bytes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: Callable[[Sequence[Unit]], Sequence[Stored | Exception]],
+        stored: Callable[[], None],
+        size_of: Callable[[Unit], int],
+    ) -> None:
         self._store = store
         self._stored = stored
-        self._waiting: list[tuple[Unit, asyncio.Future[None]]] = []
+        self._size_of = size_of
+        self._waiting: list[tuple[Unit, asyncio.Future[Stored]]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "mail-store")
+        self._thread = ThreadPoolExecutor(1, name)
 
-    def add(self, unit: Unit) -> asyncio.Future[None]:
+    @property
+    def waiting(self) -> int:
+        """How many units no transaction has begun for."""
+        return len(self._waiting)
+
+    def add(self, unit: Unit) -> asyncio.Future[Stored]:
         """A future that ends with the commit, or with the error that prevented it."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._waiting.append((unit, future))
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
@@ -37,25 +51,25 @@ class GroupCommit:
         running = asyncio.get_running_loop()
         while self._waiting:
             group = self._take()
-            outcomes: list[Exception | None]
+            outcomes: Sequence[Stored | Exception]
             try:
                 outcomes = await running.run_in_executor(self._thread, self._store, [u for u, _ in group])
-            except Exception as error:  # noqa: BLE001 -- told to every sender: they keep their mail
+            except Exception as error:  # noqa: BLE001 -- told to every sender: they keep what they have
                 outcomes = [error] * len(group)
             for (_, future), outcome in zip(group, outcomes, strict=True):
                 if future.done():
                     continue
-                if outcome is None:
-                    future.set_result(None)
-                else:
+                if isinstance(outcome, Exception):
                     future.set_exception(outcome)
-            if None in outcomes:
+                else:
+                    future.set_result(outcome)
+            if not all(isinstance(outcome, Exception) for outcome in outcomes):
                 self._stored()
 
-    def _take(self) -> list[tuple[Unit, asyncio.Future[None]]]:
+    def _take(self) -> list[tuple[Unit, asyncio.Future[Stored]]]:
         size = count = 0
         for unit, _ in self._waiting[:MOST_UNITS]:
-            size += sum(mail.size for mail in unit)
+            size += self._size_of(unit)
             if count and size > MOST_BYTES:
                 break
             count += 1

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -68,7 +68,7 @@ class SmtpDoor:
         self._settings = settings
         self._pressure = pressure
         self._database = database
-        self._group = GroupCommit(self._store, bell.ring)
+        self._group: GroupCommit[Unit, None] = GroupCommit("mail-store", self._store, bell.ring, _size)
         self._sessions: set[MailSession] = set()
         self._empty = asyncio.Event()
         self._lines: dict[str, _KnownLine] = {}
@@ -199,8 +199,12 @@ class SmtpDoor:
         figures.MAILS.labels("accepted").inc()
         return f"250 2.0.0 OK {unit[0].raw_id}"
 
-    def _store(self, units: Iterable[Unit]) -> list[Exception | None]:
-        return store_units(self._database, list(units))
+    def _store(self, units: Sequence[Unit]) -> list[Exception | None]:
+        return store_units(self._database, units)
+
+
+def _size(unit: Unit) -> int:
+    return sum(mail.size for mail in unit)
 
 
 def _close(content: Content, done: asyncio.Future[None]) -> None:

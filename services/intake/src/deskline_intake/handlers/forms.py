@@ -1,27 +1,22 @@
-"""A filled form is taken over: once for its client's key, no more often than its line and address may."""
+"""Filled forms are taken over: each once for its client's key, no more often than line and address may."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cached_property
 from math import ceil
-from typing import ClassVar, Final
+from typing import ClassVar
 from uuid import UUID
 
-from deskline_chassis.postgres import Conn, Database
-from deskline_intake import figures
+from deskline_chassis.postgres import Conn
 from deskline_intake.adapters import forms, raw_messages
+from deskline_intake.adapters.forms import Scope
 from deskline_intake.domain.addresses import split_plus_address
 from deskline_intake.domain.forms import Form, raw_id_of, scope_of, source_key_of, write_form
-from deskline_intake.domain.pressure import Pressure
 from deskline_intake.domain.rates import Rate, recent, wait_for
 from deskline_intake.domain.senders import lane_of
 from deskline_intake.ports import AcceptedMail, StoredLine
-
-# A flood of forms waits for one another's locks: it must not take the connections that mail needs.
-AT_A_TIME: Final = 2
-WAIT_SECONDS: Final = 1.0
 
 
 class FormRefused(Exception):  # noqa: N818 -- an answer, as a Problem is
@@ -35,7 +30,19 @@ class FormRefused(Exception):  # noqa: N818 -- an answer, as a Problem is
         self.retry_after = None if retry_after is None else max(1, ceil(retry_after.total_seconds()))
 
 
+Outcome = bool | FormRefused
+ReadHits = Callable[[Conn, Sequence[Scope]], tuple[Mapping[Scope, list[datetime]], datetime]]
+
+
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """How often a line, and an address on all lines together, may send."""
+
+    line: Rate
+    address: Rate
+
+
+@dataclass(frozen=True)
 class FormPost:
     """A form that was sent to a line; `trapped`: a field that people don't see was filled."""
 
@@ -45,103 +52,99 @@ class FormPost:
     trapped: bool
     traceparent: str | None
 
+    @cached_property
+    def source_key(self) -> str:
+        return source_key_of(self.line.line_id, self.client_key)
 
-class FormDoor:
-    """Takes forms over; several replicas keep one count."""
+    @cached_property
+    def raw_id(self) -> UUID:
+        """The message's id: the same for the same key on the same line."""
+        return raw_id_of(self.source_key)
 
-    def __init__(
-        self, database: Database, pressure: Pressure, line: Rate, address: Rate, ring: Callable[[], None]
-    ) -> None:
-        self._database = database
-        self._pressure = pressure
-        self._line = line
-        self._address = address
-        self._ring = ring
-        self._turns = threading.BoundedSemaphore(AT_A_TIME)
+    @cached_property
+    def raw(self) -> bytes:
+        """What is stored of it."""
+        return write_form(self.form, self.source_key)
 
-    def accept(self, post: FormPost) -> UUID:
-        """The message's id, once it is stored; raises FormRefused and psycopg's errors."""
-        source_key = source_key_of(post.line.line_id, post.client_key)
-        raw_id = raw_id_of(source_key)
-        if post.trapped:
-            # A robot must not learn that it was found out.
-            figures.FORMS.labels("trapped").inc()
-            return raw_id
-        if self._pressure.is_high:
-            figures.SHED.labels("form").inc()
-            figures.FORMS.labels("busy").inc()
-            raise FormRefused("busy", timedelta(seconds=self._pressure.retry_seconds))
-        mail = _accepted(post, source_key, raw_id)
-        try:
-            with self._turn(), self._database.transaction() as connection:
-                stored = self._store(connection, post.line, post.form, mail)
-        except FormRefused as refused:
-            figures.FORMS.labels(refused.code).inc()
-            raise
-        figures.FORMS.labels("accepted" if stored else "repeated").inc()
-        if stored:
-            self._ring()
-        return raw_id
+    def counted(self, rates: Rates) -> dict[Scope, Rate]:
+        """What it counts for."""
+        return {
+            scope_of("line", str(self.line.line_id)): rates.line,
+            scope_of("address", self.form.address): rates.address,
+        }
 
-    def _store(self, connection: Conn, line: StoredLine, form: Form, mail: AcceptedMail) -> bool:
-        scopes = (scope_of("line", str(line.line_id)), scope_of("address", form.address))
-        rates = dict(zip(scopes, (self._line, self._address), strict=True))
-        if _is_repeated(connection, mail):
-            return False
-        if forms.is_own_address(connection, split_plus_address(form.address)[0]):
-            raise FormRefused("own_address")
-        hits, now = forms.read_hits(connection, scopes)
-        # A flood is refused before it waits for locks.
-        _refuse_over(max(wait_for(hits.get(scope, ()), now, rate) for scope, rate in rates.items()))
-        hits, now = forms.lock_hits(connection, scopes)
-        if _is_repeated(connection, mail):
-            return False
-        _refuse_over(max(wait_for(hits[scope], now, rate) for scope, rate in rates.items()))
-        raw_messages.insert_mails(connection, [mail])
-        forms.save_hits(
-            connection,
-            [
-                (scope, [*recent(hits[scope], now, rate), now], now + rate.window)
-                for scope, rate in rates.items()
-            ],
+
+@dataclass(slots=True)
+class _Books:
+    """What is known of these forms: what was accepted under their ids, and when lately of their scopes."""
+
+    rates: Rates
+    own: AbstractSet[str]
+    known: dict[UUID, bytes | None]
+    hits: dict[Scope, list[datetime]]
+    now: datetime
+
+    def outcome(self, post: FormPost) -> Outcome | None:
+        """What is to be said of a form without storing it; None where it is to be stored."""
+        if post.raw_id in self.known:
+            raw = self.known[post.raw_id]
+            # Of somebody who was erased nothing is left to compare with.
+            return False if raw is None or raw == post.raw else FormRefused("key_reused")
+        if split_plus_address(post.form.address)[0] in self.own:
+            return FormRefused("own_address")
+        wait = max(
+            wait_for(self.hits.get(scope, ()), self.now, rate)
+            for scope, rate in post.counted(self.rates).items()
         )
-        return True
+        return FormRefused("too_many", wait) if wait > timedelta() else None
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=WAIT_SECONDS):
-            raise FormRefused("busy", timedelta(seconds=2))
-        try:
-            yield
-        finally:
-            self._turns.release()
+    def add(self, post: FormPost) -> None:
+        """It is stored now, and those behind it find it so."""
+        self.known[post.raw_id] = post.raw
+        for scope, rate in post.counted(self.rates).items():
+            self.hits[scope] = [*recent(self.hits.get(scope, ()), self.now, rate), self.now]
 
 
-def _is_repeated(connection: Conn, mail: AcceptedMail) -> bool:
-    known = forms.find_form(connection, mail.raw_id)
-    if known is None:
-        return False
-    # Of somebody who was erased nothing is left to compare with.
-    if known[0] is not None and known[0] != b"".join(mail.pieces):
-        raise FormRefused("key_reused")
-    return True
+def take_forms(connection: Conn, posts: Sequence[FormPost], rates: Rates) -> list[Outcome]:
+    """Of each: True where it was stored now, False where it repeats one that was, or why it is not taken."""
+    own = forms.own_addresses(connection, {split_plus_address(post.form.address)[0] for post in posts})
+
+    def books(asking: Sequence[FormPost], read: ReadHits) -> _Books:
+        hits, now = read(connection, sorted({scope for post in asking for scope in post.counted(rates)}))
+        known = forms.find_forms(connection, [post.raw_id for post in asking])
+        return _Books(rates, own, known, dict(hits), now)
+
+    # A flood is refused before it waits for locks.
+    before = books(posts, forms.read_hits)
+    asking = [post for post in posts if before.outcome(post) is None]
+    now = books(asking, forms.lock_hits) if asking else before
+    fresh: list[FormPost] = []
+    outcomes: list[Outcome] = []
+    for post in posts:
+        outcome = before.outcome(post)
+        if outcome is None:
+            outcome = now.outcome(post)
+        if outcome is None:
+            now.add(post)
+            fresh.append(post)
+            outcome = True
+        outcomes.append(outcome)
+    if fresh:
+        raw_messages.insert_mails(connection, [_accepted(post) for post in fresh])
+        ends = {scope: now.now + rate.window for post in fresh for scope, rate in post.counted(rates).items()}
+        forms.save_hits(connection, [(scope, now.hits[scope], ends_at) for scope, ends_at in ends.items()])
+    return outcomes
 
 
-def _refuse_over(wait: timedelta) -> None:
-    if wait > timedelta():
-        raise FormRefused("too_many", wait)
-
-
-def _accepted(post: FormPost, source_key: str, raw_id: UUID) -> AcceptedMail:
-    raw = write_form(post.form, source_key)
+def _accepted(post: FormPost) -> AcceptedMail:
     return AcceptedMail(
-        raw_id=raw_id,
+        raw_id=post.raw_id,
         line_id=post.line.line_id,
         lane=lane_of(post.line.line_id, post.form.address),
         heavy=False,
         envelope_from=None,
         reply_token=None,
-        pieces=[raw],
-        size=len(raw),
+        pieces=[post.raw],
+        size=len(post.raw),
         traceparent=post.traceparent,
     )
