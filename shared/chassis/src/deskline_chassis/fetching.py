@@ -14,7 +14,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.protocol.fetch import FetchRequest
 from faststream.kafka import KafkaBroker
 
-PACE_SECONDS: Final = 0.025
+from deskline_chassis.pacing import LEAST_SECONDS, pace_after
+
 WAIT_MS: Final = 500
 """How long a fetch waits on the broker where nothing comes."""
 
@@ -26,13 +27,18 @@ class PacedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         waiting = {"fetch_min_bytes": 1, "fetch_max_wait_ms": WAIT_MS}
         super().__init__(*topics, **settings | waiting)
         self._asked: dict[int, float] = {}
+        self._pace = LEAST_SECONDS
         self._send = self._client.send
         self._client.send = self._send_paced
+
+    def applied(self, seconds: float, *, full: bool) -> None:
+        """Told how long the last batch took; after a full one more is there already."""
+        self._pace = LEAST_SECONDS if full else pace_after(seconds)
 
     async def _send_paced(self, node: int, request: Any, **more: Any) -> Any:
         if isinstance(request, FetchRequest):
             now = asyncio.get_running_loop().time()
-            pause = self._asked.get(node, -math.inf) + PACE_SECONDS - now
+            pause = self._asked.get(node, -math.inf) + self._pace - now
             self._asked[node] = now + max(pause, 0.0)
             if pause > 0:
                 await asyncio.sleep(pause)

@@ -19,7 +19,7 @@ from deskline_chassis import metrics
 from deskline_chassis.applying import Applier, Batch, Outcome, ReaderSpec, SurroundingsError
 from deskline_chassis.broker import Broker, read_by_nobody, until_broker
 from deskline_chassis.decoding import Place, Record
-from deskline_chassis.fetching import PacedBroker
+from deskline_chassis.fetching import PacedBroker, PacedConsumer
 from deskline_chassis.parking import counts, newly_parked, positions_of, redrive_understood
 from deskline_chassis.personal_data import KeyRing
 from deskline_chassis.postgres import Database, is_surroundings
@@ -61,7 +61,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._hinted = float("-inf")
         self._beat: Beat | None = None
         self._fatal: asyncio.Future[None] | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: PacedConsumer | None = None
         self._watch = Watch()
         self._orphans: set[Place] = set()
         self._rebuilt = 0
@@ -195,7 +195,9 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._fatal is not None and not self._fatal.done():
                 self._fatal.set_exception(error)
             return
-        metrics.READER_BATCH_SECONDS.labels(self.spec.name).observe(time.perf_counter() - started)
+        took = time.perf_counter() - started
+        metrics.READER_BATCH_SECONDS.labels(self.spec.name).observe(took)
+        consumer.applied(took, full=len(records) >= MAX_RECORDS)
         if self._beat is not None:
             self._beat.progress()
         await self._follow(consumer, outcome)

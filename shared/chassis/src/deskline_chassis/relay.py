@@ -20,6 +20,7 @@ from deskline_chassis.announcing import Announcer, LossError
 from deskline_chassis.bell import Bell
 from deskline_chassis.broker import Broker, until_broker
 from deskline_chassis.marking import Marker
+from deskline_chassis.pacing import pace_after
 from deskline_chassis.postgres import connect_direct
 from deskline_chassis.relay_state import LeaseLostError, RelayState, read_events, read_keys
 from deskline_chassis.runtime import Beat
@@ -31,7 +32,6 @@ log = structlog.get_logger(__name__)
 LEADER_LOCK: Final = 0x52454C
 BATCH: Final = 500
 POLL_SECONDS: Final = 0.1
-PACE_SECONDS: Final = 0.025
 VERIFY_SECONDS: Final = 5.0
 PING_SECONDS: Final = 1.0
 LEASE_SECONDS: Final = 10
@@ -176,7 +176,8 @@ class Relay:
             )
             if len(events) < BATCH:
                 # Under load several commits are announced together; what comes after a pause goes at once.
-                await asyncio.sleep(max(0.0, asked_at + PACE_SECONDS - time.monotonic()))
+                took = time.monotonic() - asked_at
+                await asyncio.sleep(pace_after(took) - took)
 
     async def _announce_mark(self, announcer: Announcer, state: RelayState) -> None:
         mark = self._marker.reached(state.position)
