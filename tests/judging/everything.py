@@ -50,13 +50,23 @@ def ends_of(bootstrap: str) -> Ends:
     return asyncio.run(ask())
 
 
+def read_to_the_end(site: Site) -> bool:
+    """Whether each reader stands where its topics end: what comes a second time changes nothing else."""
+    ends = ends_of(site.bootstrap)
+    for reader, owners in READS.items():
+        at = Applied.of(site.owner_url(reader), f"deskline.{reader}").positions
+        if any(at.get(place, 0) < end for place, end in ends.items() if place[0].split(".")[1] in owners):
+            return False
+    return True
+
+
 def at_rest(
     site: Site, planted: Sequence[Poison], seconds: float, judge: Callable[[Findings, Topics], None]
 ) -> tuple[Findings, Topics]:
     """Judge topics and tables that are of one moment: nothing was announced while they were read."""
     tolerable = {(one.owner, str(one.stream)) for one in planted if not one.cause}
     for _ in range(TIMES):
-        until("everything applied and told", lambda: quiet(site), seconds)
+        until("everything read, applied and told", lambda: quiet(site) and read_to_the_end(site), seconds)
         before, findings = ends_of(site.bootstrap), Findings()
         topics = read_topics(site, planted)
         judge_readers(findings, site, topics, before, tolerable)
