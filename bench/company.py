@@ -35,7 +35,12 @@ LIMITS: Final = {
         "DESKLINE_GATEWAY_FORMS_PER_MINUTE": "1000000",
         "DESKLINE_GATEWAY_FORMS_BURST": "100000",
     },
-    "intake": {"DESKLINE_INTAKE_FORM_LINE_LIMIT": "1000", "DESKLINE_INTAKE_FORM_LINE_SECONDS": "1"},
+    "intake": {
+        "DESKLINE_INTAKE_FORM_LINE_LIMIT": "1000",
+        "DESKLINE_INTAKE_FORM_LINE_SECONDS": "1",
+        # A batch is more than the house works off in ten seconds: it is to be taken all the same.
+        "DESKLINE_INTAKE_BACKLOG_SECONDS": "3600",
+    },
     "routing": {"DESKLINE_ROUTING_PRESENCE_SECONDS": "3600"},
 }
 
