@@ -199,6 +199,7 @@ def test_an_empty_mail_has_nothing_but_problems() -> None:
         ("123 — …", None),
         ("Hello", "en"),
         ("Привет", "ru"),
+        ("да", "ru"),
         ("a" * 3 + "я", "ru"),
         ("a" * 4 + "я", "en"),
         ("\ud800", None),

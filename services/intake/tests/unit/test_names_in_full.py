@@ -34,12 +34,19 @@ MAILBOXES: list[tuple[str, list[tuple[str, str]]]] = [
     ('"open <a@b.c>', []),
     ("a, b, c@d.e", [("", "c@d.e")]),
     (", ,a@b.c", [("", "a@b.c")]),
+    ("<Xa@b.cX>", [("", "xa@b.cx")]),
+    ("Group: Ann <a@b.c>;", [("Ann", "a@b.c")]),
+    ('<a@b.c> "Ann', [("Ann", "a@b.c")]),
+    ('"" <a@b.c>', [("", "a@b.c")]),
+    ("a@b.c <nobody>", []),
+    ("a@(c)b.c", [("c", "a@b.c")]),
 ]
 
 # As written, as it is compared, the company that it tells.
 ADDRESSES: list[tuple[str, str | None, str | None]] = [
     ("A@B.C", "a@b.c", "b.c"),
     ('"x"@b.c', "x@b.c", "b.c"),
+    ('"xy@b.c', None, None),
     (" x @ b.c ", "x@b.c", "b.c"),
     ("x@b.c.", "x@b.c", "b.c"),
     ("X@B.CX", "x@b.cx", "b.cx"),

@@ -45,6 +45,33 @@ PAGES = [
     ("<title>a<style>b</style>c", "ac"),
     ("a<style>b", "a"),
     ("<svg/>a</svg>b", "ab"),
+    ('<p title="">a</p><p title="b">c', "a\n\nc"),
+    ("a > b <i 'c>d", "a > b d"),
+    # What is closed that was never opened.
+    ("</div>a</blockquote>b", "a\n\nb"),
+    ("<div>a</div></div>b", "a\nb"),
+    # Rows, entries and empty lines.
+    ("<tr><th>a<th>b", "a\tb"),
+    ("<td>a<td><td>b", "a\tb"),
+    ("<ul><li><li>a</ul>", "- a"),
+    ("a<br><br><br><br>b", "a\n\nb"),
+    ("<b>X</b> a", "X a"),
+    ("<pre>  Xa X</pre>", "  Xa X"),
+    ("<blockquote><pre>a\nb</pre></blockquote>", "> a\n> b"),
+    ("<blockquote>a<br><br>b</blockquote>", "> a\n>\n> b"),
+    ("<blockquote><div id=appendonsend></div>a", ">> a"),
+    ('<img alt="❤️\u200d🔥">', "❤️\u200d🔥"),
+    # A link is told where its text says another.
+    ('<a href="http://x.y/a b">c</a>', "c (http://x.y/ab)"),
+    ('<a href="http://x.y/zX">a</a>', "a (http://x.y/zX)"),
+    ('<a href="http://x.y/z">a</div>b</a>', "a\nb (http://x.y/z)"),
+    ('<a href="http://x.y/">x<b>.y</b></a>', "x.y"),
+    ('<a href="http://x.y/">http://x.y</a>', "http://x.y"),
+    ('<a href="http://x.y">x.y/</a>', "x.y/"),
+    ('<a href="http://x.y/?u=http://z">x.y/?u=http://z</a>', "x.y/?u=http://z"),
+    ('<a href="http://x.y/z">x.y/zX</a>', "x.y/zX (http://x.y/z)"),
+    ('<a href="http://x.y/X">x.y/</a>', "x.y/ (http://x.y/X)"),
+    ('<a href="http://x.y/X">http://x.y/</a>', "http://x.y/ (http://x.y/X)"),
 ]
 
 
@@ -64,3 +91,9 @@ def test_markup_as_text(page: str, text: str) -> None:
 )
 def test_a_page_marks_its_quotes_in_one_way_or_another(page: str, marks: bool) -> None:
     assert has_quote_marks(page) is marks
+
+
+def test_a_link_that_nobody_could_read_is_left_out() -> None:
+    longest = "http://x.y/" + "z" * 489
+    assert html_to_text(f'<a href="{longest}">a</a>', 1_000) == f"a ({longest})"
+    assert html_to_text(f'<a href="{longest}z">a</a>', 1_000) == "a"

@@ -247,6 +247,27 @@ def test_as_many_parts_and_levels_as_are_read() -> None:
     assert (mail(deep, depth=2).text, mail(deep, depth=2).problems) == ("out", frozenset({Problem.TOO_DEEP}))
 
 
+def test_what_looks_like_a_boundary_and_is_too_long_is_text() -> None:
+    dashes = b"-" * 300
+    found = mail(multi(b"mixed", b"X", plain(b"a\r\n" + dashes + b"\r\nb"), plain(b"c")))
+    assert found.text == f"a\n{dashes.decode()}\nb\n\nc"
+
+
+def test_after_the_last_boundary_comes_nothing_more() -> None:
+    assert mail(multi(b"mixed", b"X", plain(b"a")) + b"--X\r\n" + plain(b"b")).text == "a"
+
+
+def test_a_part_of_a_digest_may_be_text_all_the_same() -> None:
+    assert mail(multi(b"digest", b"X", part(b"text", b"a"))).text == "a"
+
+
+def test_headers_that_are_cut_are_told_be_they_the_mails_or_a_parts() -> None:
+    long = b"X-Long: " + b"x" * 100 + b"\r\n"
+    for content in (long + multi(b"mixed", b"X", plain(b"a")), multi(b"mixed", b"X", long + plain(b"a"))):
+        found = mail(content, header_value_bytes=60)
+        assert (found.text, found.problems) == ("a", {Problem.HEADERS_TRUNCATED})
+
+
 def test_a_boundary_that_never_comes_leaves_its_part_as_text() -> None:
     lost = b"Content-Type: multipart/mixed; boundary=X\r\n\r\nnothing"
     assert (mail(lost).text, mail(lost).problems) == ("nothing", frozenset({Problem.MALFORMED_STRUCTURE}))
@@ -287,6 +308,24 @@ def test_a_report_tells_of_every_mail_and_every_recipient() -> None:
     found = mail(multi(report, b"X", plain(b"t"), statuses))
     assert found.bounced_message_ids == ("3@us", "4@us")
     assert [status.recipient for status in found.delivery_statuses] == ["ann@c.d", "bob@c.d"]
+
+
+def test_only_a_report_tells_of_deliveries() -> None:
+    status = part(b"message/delivery-status", b"Final-Recipient: ann@c.d\r\nAction: failed\r\n")
+    assert mail(multi(b"mixed", b"X", plain(b"t"), status)).delivery_statuses == ()
+    unnamed = mail(multi(b"report", b"X", plain(b"t"), status))
+    assert (unnamed.report_type, len(unnamed.delivery_statuses)) == ("", 1)
+
+
+def test_every_server_may_say_to_whom_it_delivered() -> None:
+    found = mail(b"Envelope-To: a@b.c\r\nX-Envelope-To: d@e.f\r\n\r\ntext")
+    assert found.delivered_to == ("a@b.c", "d@e.f")
+
+
+def test_a_language_is_told_by_the_reply_and_by_the_subject_of_an_empty_one() -> None:
+    russian = "From: a@b.c\r\nSubject: Да\r\n\r\n"
+    for text, language in (("", "ru"), ("yes", "en")):
+        assert parse_mail((russian + text).encode(), MailLimits()).language == language
 
 
 def test_a_sender_without_an_address_has_the_name_that_was_written() -> None:

@@ -106,6 +106,7 @@ WORDS: list[tuple[str, str]] = [
     ("a =?utf-8?q?b?=c", "a bc"),
     ("=?utf-8?q?a?= x =?utf-8?q?b?=", "a x b"),
     ("=?utf-8*en?q?a?=", "a"),
+    ("=?koi8-r*ru?q?=F0?=", "П"),
     ("a =?utf-8?q?b?= c =?utf-8?q?d?= e", "a b c d e"),
     ("=?nope?q?a?=", "a"),
     ("=?utf-8?x?a?=", "=?utf-8?x?a?="),
@@ -153,6 +154,11 @@ PARAMETERS: list[tuple[bytes, str, dict[str, str]]] = [
     (b"", "", {}),
     (b"a; filename*1=b; filename*0=a", "a", {"filename": "ab"}),
     (b"a; filename*=x", "a", {"filename": "x"}),
+    (b'a; filename=""', "a", {"filename": ""}),
+    (b"a; filename*0=a'b'c; filename*1=d", "a", {"filename": "a'b'cd"}),
+    (b"a; filename*=utf-8''it's%20a.txt", "a", {"filename": "it's a.txt"}),
+    (b"a; filename*0=100%25; filename*1=x", "a", {"filename": "100%25x"}),
+    (b"a; filename*=koi8-r''%F0", "a", {"filename": "П"}),
 ]
 
 FLOWED: list[tuple[str, bool, str]] = [
@@ -218,6 +224,14 @@ HEADERS: list[tuple[bytes, dict[str, Any], dict[str, list[bytes]], int, bool]] =
     (b"junk\nA: b\n\n", {}, {}, 0, False),
     (b"A: b\rC: d\n\n", {}, {"a": [b"b\rC: d"]}, 11, False),
     (b"", {}, {}, 0, False),
+    # Folded values at the bound of one, and names at the bound of all.
+    (b"A: bc\n de\n fg\n\n", {"header_value_bytes": 5}, {"a": [b"bc d"]}, 15, True),
+    (b"A: bc\n de\n\n", {"header_value_bytes": 6}, {"a": [b"bc de"]}, 11, False),
+    (b"A: bcd\n\n", {"header_value_bytes": 6}, {"a": [b"bcd"]}, 8, False),
+    (b"A:b\nC:d\n\n", {"header_bytes": 2}, {"a": [b"b"]}, 9, True),
+    (b"Abc:d\n\n", {"header_bytes": 1}, {"abc": [b""]}, 7, True),
+    (b"\nA: b\n\n", {}, {}, 1, False),
+    (b"A: b\n \nC: d\n\n", {}, {"a": [b"b"], "c": [b"d"]}, 13, False),
 ]
 
 LINES: list[tuple[str, int, str]] = [
