@@ -265,7 +265,7 @@ def test_headers_that_are_cut_are_told_be_they_the_mails_or_a_parts() -> None:
     long = b"X-Long: " + b"x" * 100 + b"\r\n"
     for content in (long + multi(b"mixed", b"X", plain(b"a")), multi(b"mixed", b"X", long + plain(b"a"))):
         found = mail(content, header_value_bytes=60)
-        assert (found.text, found.problems) == ("a", {Problem.HEADERS_TRUNCATED})
+        assert (found.text, found.problems) == ("a", frozenset({Problem.HEADERS_TRUNCATED}))
 
 
 def test_a_boundary_that_never_comes_leaves_its_part_as_text() -> None:
