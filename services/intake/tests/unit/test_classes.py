@@ -58,6 +58,9 @@ CLASSES: list[tuple[str, ParsedMail, str | None, str]] = [
         None,
         "auto_reply",
     ),
+    ("a person, by none", signal("auto-submitted", "none"), None, "human"),
+    ("a person, by false", signal("auto-submitted", "false"), None, "human"),
+    ("a person, by nought", signal("auto-submitted", "0"), None, "human"),
     ("a person, in many words", signal("auto-submitted", "no (x)"), None, "human"),
     ("a list, in many words", signal("precedence", "list; x"), None, "list"),
     ("a list", signal("list-id", "<x>"), None, "list"),
@@ -261,6 +264,7 @@ def test_a_whole_mail() -> None:
 def test_a_mail_that_is_too_large_is_read_by_its_headers() -> None:
     read = parse_mail(WHOLE, MailLimits(raw_bytes=len(WHOLE) - 1))
     assert (read.text, read.subject, read.from_address) == ("", "Hello world", "ann@client.example")
+    assert (read.reply, read.html, read.html_source, read.attachments) == ("", False, "", ())
     assert read.problems == {Problem.OVERSIZE}
     assert parse_mail(WHOLE, MailLimits(raw_bytes=len(WHOLE))).problems == frozenset()
     long = b"X: " + b"y" * 70_000 + b"\n" + WHOLE

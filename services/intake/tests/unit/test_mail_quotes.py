@@ -205,16 +205,26 @@ def test_a_million_quoted_lines_leave_the_answer() -> None:
     assert strip_quotes("> x\n" * 1_000_000 + "ответ") == "ответ"
 
 
+BLOCK = "From: x\nTo: y\nSubject: z"
+
 # The text, and what of it is the sender's own.
 SHAPES = {
     "a separator in stars": ("a\n*Original Message*\nb", "a"),
     "a bare separator before a block": ("a\nOriginal message\nFrom: x\nTo: y\nSubject: z\nb", "a"),
     "a bare separator before words": ("a\nForwarded message\nb", None),
     "a bare separator far from anything": ("a\nForwarded message" + 9 * "\n" + "b", None),
+    "a separator in small letters": ("a\nforwarded message:\nb", "a"),
+    "a line before a block": (f"a\n{30 * '_'}\n{BLOCK}", "a"),
+    "a short line before a block": (f"a\n__\n{BLOCK}", "a\n__"),
+    "a word before a block": (f"a\n_b\n{BLOCK}", "a\n_b"),
+    "a line with a letter before a block": (f"a\n{30 * '_'}X\n{BLOCK}", f"a\n{30 * '_'}X"),
+    "a line before words": (f"a\n{30 * '_'}\nb", None),
+    "a device in between": ("a\nSent from my iPhone\nb", "a\nb"),
     "a block of three": ("a\nFrom: x\nTo: y\nSubject: z", "a"),
     "a block of two": ("a\nFrom: x\nTo: y", None),
     "a block that begins with its recipient": ("a\nTo: x\nFrom: y\nSubject: z", None),
     "a block without a sender": ("a\nSubject: x\nDate: y\nTo: z", None),
+    "you wrote, within a sentence": ("You wrote to me\n> q", "You wrote to me"),
     "own words before a quote": ("See:\n> this\nDone", "See:\nDone"),
     "an address before a quote": ("Write to a@b.c:\n> q", "Write to a@b.c:"),
     "a day before a quote": ("On 15.01.2024 we meet:\n> q", "On 15.01.2024 we meet:"),
@@ -241,3 +251,14 @@ SHAPES = {
 @pytest.mark.parametrize(("text", "own"), SHAPES.values(), ids=SHAPES)
 def test_what_opens_a_quote_and_what_only_looks_like_it(text: str, own: str | None) -> None:
     assert strip_quotes(text) == (text if own is None else own)
+
+
+def test_indented_lines_stay_indented() -> None:
+    assert strip_quotes("x\n  a  \n> q") == "x\n  a"
+
+
+@pytest.mark.parametrize(("lines", "dropped"), [(1, True), (29, True), (30, False)])
+def test_a_signature_is_short_however_long_the_text_before_it(lines: int, dropped: bool) -> None:
+    own = "\n".join(["own"] * 40)
+    signed = f"{own}\n--" + "\nAnn" * lines
+    assert strip_quotes(signed) == (own if dropped else signed)

@@ -98,8 +98,9 @@ def test_a_text_that_is_sent_as_a_file_is_one() -> None:
     assert (found.text, files(found)) == ("a", [("attachment.txt", b"b", False, None)])
 
 
-def test_a_third_form_of_a_text_is_passed_over_and_what_follows_is_not() -> None:
-    shadow = part(b"text/x-amp-html", b"<p>c</p>")
+@pytest.mark.parametrize("form", [b"text/x-amp-html", b"text/watch-html", b"text/enriched"])
+def test_a_third_form_of_a_text_is_passed_over_and_what_follows_is_not(form: bytes) -> None:
+    shadow = part(form, b"<p>c</p>")
     found = mail(multi(b"alternative", b"X", plain(b"a"), shadow, page(b"b")))
     assert (found.text, found.html_source, found.attachments) == ("a", "<p>b</p>", ())
 
@@ -171,6 +172,8 @@ def test_html_says_its_character_set_itself_where_the_header_does_not() -> None:
     )
     found = mail(part(b"text/html", said))
     assert (found.text, found.problems) == ("Прив", frozenset())
+    shouted = mail(part(b"text/html", said.replace(b"charset", b"CHARSET").replace(b"meta", b"META")))
+    assert (shouted.text, shouted.problems) == ("Прив", frozenset())
     declared = mail(part(b"text/html; charset=koi8-r", said))
     assert declared.text == b"\xcf\xf0\xe8\xe2".decode("koi8-r")
     text = mail(part(b"text/plain", said))
