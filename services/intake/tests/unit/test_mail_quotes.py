@@ -220,6 +220,8 @@ SHAPES = {
     "a line with a letter before a block": (f"a\n{30 * '_'}X\n{BLOCK}", f"a\n{30 * '_'}X"),
     "a line before words": (f"a\n{30 * '_'}\nb", None),
     "a device in between": ("a\nSent from my iPhone\nb", "a\nb"),
+    "a block with a long sender": (f"a\nFrom: {'x' * 130}\nTo: y\nSubject: z", "a"),
+    "a long line": (f"a\n{'x' * 130}\nb", None),
     "a block of three": ("a\nFrom: x\nTo: y\nSubject: z", "a"),
     "a block of two": ("a\nFrom: x\nTo: y", None),
     "a block that begins with its recipient": ("a\nTo: x\nFrom: y\nSubject: z", None),

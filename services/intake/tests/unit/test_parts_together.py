@@ -256,6 +256,31 @@ def test_what_looks_like_a_boundary_and_is_too_long_is_text() -> None:
     assert found.text == f"a\n{dashes.decode()}\nb\n\nc"
 
 
+@pytest.mark.parametrize("boundary", [b"X--", b'"X "', b'"X Y"'])
+def test_a_boundary_may_hold_dashes_and_blanks(boundary: bytes) -> None:
+    line = b"--" + boundary.strip(b'"').rstrip() + b"\r\n"
+    head = b"Content-Type: multipart/mixed; boundary=" + boundary + b"\r\n\r\n"
+    found = mail(head + line + plain(b"a\r\n") + line + plain(b"b"))
+    assert (found.text, found.problems) == ("a\n\nb", frozenset())
+
+
+def test_an_empty_boundary_is_none() -> None:
+    found = mail(b'Content-Type: multipart/mixed; boundary=""\r\n\r\na\r\n--\r\nb')
+    assert (found.text, found.problems) == ("a\n--\nb", frozenset({Problem.MALFORMED_STRUCTURE}))
+
+
+def test_what_no_boundary_divides_is_encoded_as_its_own_headers_say() -> None:
+    encoded = b"Content-Transfer-Encoding: quoted-printable\r\n"
+    alone = b"Content-Type: multipart/mixed; boundary=X\r\n\r\na=41"
+    assert mail(encoded + alone).text == "aA"
+    assert mail(encoded + multi(b"mixed", b"Y", alone)).text == "a=41"
+
+
+def test_a_file_that_is_the_whole_mail_is_kept_to_its_last_byte() -> None:
+    found = mail(part(b"image/png; name=a.png", b"1\r", b"Content-ID: <x>"))
+    assert files(found) == [("a.png", b"1\r", False, "x")]
+
+
 def test_after_the_last_boundary_comes_nothing_more() -> None:
     assert mail(multi(b"mixed", b"X", plain(b"a")) + b"--X\r\n" + plain(b"b")).text == "a"
 

@@ -190,6 +190,7 @@ CONTENTS: list[tuple[bytes, str, bytes, bool]] = [
     (b"begin 1 a\n\x01\x02bad\n#86)C\nend", "x-uue", b"abc", False),
     (b"begin 1 a", "uue", b"begin 1 a", False),
     (b"begin 1 a\n#86)C", "uue", b"abc", True),
+    (b"begin 1 a\n#86(X\n`\nend\n", "uue", b"ab8", True),
     (b"begin 1 a\r\n#86)C\r\n`\r\nend\r\n", "uuencode", b"abc", True),
     (b"begin 1 a\n#86)C\n`\nend\nbegin 1 b\n#9&5F\n`\nend\n", "uue", b"abc", True),
 ]
