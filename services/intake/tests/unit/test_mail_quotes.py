@@ -231,6 +231,7 @@ SHAPES = {
     "an address before a quote": ("Write to a@b.c:\n> q", "Write to a@b.c:"),
     "a day before a quote": ("On 15.01.2024 we meet:\n> q", "On 15.01.2024 we meet:"),
     "in three lines": ("a\nOn Mon, 15 Jan 2024 at 10:00\nAnn <a@b.c>\nwrote:\n> q", "a"),
+    "a moment in two lines": ("a\nOn 15.01.2024 Ann <a@b.c>\nTue 10:00:\n> q", "a"),
     "in four lines": (
         "On Mon, 15 Jan 2024\nthe good\nAnn\nwrote:\n> q",
         "On Mon, 15 Jan 2024\nthe good\nAnn",

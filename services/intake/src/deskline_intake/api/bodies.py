@@ -76,7 +76,7 @@ def form_key(request: Request, body: FormBody) -> str:
     raise refusal("key_required", language)
 
 
-def idempotency_key(request: Request) -> str:
+async def idempotency_key(request: Request) -> str:
     """The key of a command; a Problem with 400 where there is none to use."""
     language = request.headers.get("Accept-Language")
     given = request.headers.getlist("Idempotency-Key")
@@ -92,7 +92,7 @@ def _sound_key(key: str, language: str | None) -> str:
         raise refusal("key_required", language) from None
 
 
-def require_json(request: Request) -> None:
+async def require_json(request: Request) -> None:
     """Refuses what a page of another site can send without asking: forms and plain text."""
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json":

@@ -1,6 +1,6 @@
 """The routes: HTTP becomes a command or a query, what comes back becomes HTTP; nothing is decided here."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
@@ -15,7 +15,6 @@ from deskline_chassis.postgres import Database
 from deskline_chassis.requests import PageQuery, keyed_command, no_query
 from deskline_chassis.telemetry import traceparent_of_current
 from deskline_intake import queries
-from deskline_intake.adapters.lines import find_line
 from deskline_intake.answers import Accepted, ContactFound, Erased, LinePage
 from deskline_intake.api.bodies import (
     Body,
@@ -50,8 +49,8 @@ class Desk:
     eraser: Eraser
 
 
-def _permitted(may: Callable[[frozenset[str]], bool]) -> Callable[..., Identity]:
-    def permit(
+def _permitted(may: Callable[[frozenset[str]], bool]) -> Callable[..., Awaitable[Identity]]:
+    async def permit(
         identity: Annotated[Identity, Depends(require_identity)], language: Language = None
     ) -> Identity:
         if not may(identity.roles):
@@ -75,7 +74,7 @@ Key = Annotated[str, Depends(idempotency_key)]
 class Caller:
     """Which admin gives a command, under which key and on which path."""
 
-    def __init__(self, request: Request, admin: Admin, key: Key) -> None:
+    def __init__(self, request: Request, admin: Identity, key: str) -> None:
         self._request = request
         self._admin = admin
         self._key = key
@@ -90,7 +89,12 @@ class Caller:
         return Cause(command_id, command_id, traceparent_of_current())
 
 
-Calling = Annotated[Caller, Depends()]
+async def calling(request: Request, admin: Admin, key: Key) -> Caller:
+    """Whoever gives the command of a request."""
+    return Caller(request, admin, key)
+
+
+Calling = Annotated[Caller, Depends(calling)]
 
 
 def add_routes(app: FastAPI, desk: Desk) -> None:
@@ -104,10 +108,11 @@ def _forms(desk: Desk) -> APIRouter:
         prefix="/lines/{line_id}/messages", dependencies=[Depends(no_query), Depends(_keep_private)]
     )
 
-    def open_form(line_id: UUID, request: Request, _sender: Sender, language: Language = None) -> StoredLine:
-        with desk.database.transaction() as connection:
-            line = find_line(connection, line_id)
-        if line is None or line.disabled or line.channel != "form":
+    async def open_form(
+        line_id: UUID, request: Request, _sender: Sender, language: Language = None
+    ) -> StoredLine:
+        line = await desk.forms.line(line_id)
+        if line is None:
             raise refusal("line_unknown", language)
         # Only a browser says it, and can't leave it out; the gateway answers its question before (CORS).
         origin = request.headers.get("Origin")
@@ -170,5 +175,5 @@ def _contacts(desk: Desk) -> APIRouter:
     return router
 
 
-def _keep_private(response: Response) -> None:
+async def _keep_private(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"

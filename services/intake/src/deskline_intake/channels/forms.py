@@ -7,9 +7,12 @@ from uuid import UUID
 
 from deskline_chassis.postgres import Database, is_surroundings
 from deskline_intake import figures
+from deskline_intake.adapters.lines import find_line
 from deskline_intake.channels.group_commit import GroupCommit
+from deskline_intake.channels.known_lines import KnownLines
 from deskline_intake.domain.pressure import Pressure
 from deskline_intake.handlers.forms import FormPost, FormRefused, Rates, take_forms
+from deskline_intake.ports import StoredLine
 
 # One writer works these off in about a second; who comes behind them would wait for longer than people do.
 MOST_WAITING: Final = 256
@@ -28,6 +31,12 @@ class FormDoor:
         self._group: GroupCommit[FormPost, bool] = GroupCommit(
             "form-store", self._store, stored, lambda post: len(post.raw)
         )
+        self._lines = KnownLines(database, find_line)
+
+    async def line(self, line_id: UUID) -> StoredLine | None:
+        """The line that forms are sent to, None where there is none to send them to."""
+        line = await self._lines.find(line_id)
+        return None if line is None or line.disabled or line.channel != "form" else line
 
     async def accept(self, post: FormPost) -> UUID:
         """The message's id, once it is stored; raises FormRefused and psycopg's errors."""

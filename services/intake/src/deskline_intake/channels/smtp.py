@@ -4,10 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -23,12 +20,13 @@ from deskline_intake import figures
 from deskline_intake.adapters.lines import find_mail_line
 from deskline_intake.adapters.raw_messages import Unit, store_units
 from deskline_intake.channels.group_commit import GroupCommit
+from deskline_intake.channels.known_lines import KnownLines
 from deskline_intake.channels.smtp_session import Content, Envelope, InFlight, MailSession, TurnedAway
 from deskline_intake.domain.addresses import normalise_address, split_plus_address
 from deskline_intake.domain.pressure import Pressure
 from deskline_intake.domain.senders import author_of, lane_of
 from deskline_intake.messages import reply_token
-from deskline_intake.ports import AcceptedMail, StoredLine
+from deskline_intake.ports import AcceptedMail
 from deskline_intake.reading import Bell
 from deskline_intake.settings import IntakeSettings
 
@@ -37,18 +35,10 @@ log = structlog.get_logger(__name__)
 HEAVY_BYTES: Final = 256 * 1024
 HEAVY_PARTS: Final = 60
 STORE_SECONDS: Final = 30.0
-LINE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 5.0
-_MOST_LINES: Final = 10_000
 _CROWDED: Final = "421 4.3.2 Too many connections, try again later"
 _PRESSED: Final = "4.3.2 Too much mail is on its way, try again later"
 _LATER: Final = "451 4.3.0 Not possible at the moment, try again later"
-
-
-@dataclass(slots=True)
-class _KnownLine:
-    line: StoredLine
-    asked_at: float
 
 
 class MailEnvelope(Envelope):
@@ -71,8 +61,7 @@ class SmtpDoor:
         self._group: GroupCommit[Unit, None] = GroupCommit("mail-store", self._store, bell.ring, _size)
         self._sessions: set[MailSession] = set()
         self._empty = asyncio.Event()
-        self._lines: dict[str, _KnownLine] = {}
-        self._threads = ThreadPoolExecutor(2, "mail-lines")
+        self._lines = KnownLines(database, find_mail_line)
 
     async def run(self, beat: Beat, stop: asyncio.Event) -> None:
         """Serve until stopped; ends the process with exit code 2 where it can't listen."""
@@ -97,7 +86,7 @@ class SmtpDoor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), CLOSE_SECONDS)
         self._group.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._lines.close()
 
     def _session(self) -> asyncio.Protocol:
         if len(self._sessions) >= self._settings.smtp_connections:
@@ -146,7 +135,7 @@ class SmtpDoor:
         if len(envelope.rcpt_tos) >= self._settings.smtp_recipients:
             return "452 4.5.3 Too many recipients"
         try:
-            line = await self._line(split_plus_address(address)[0])
+            line = await self._lines.find(split_plus_address(address)[0])
         except (psycopg.Error, OSError) as error:
             log.warning("lines can't be looked up", cause=type(error).__name__)
             figures.MAILS.labels("deferred").inc()
@@ -162,23 +151,6 @@ class SmtpDoor:
         """Something of ours failed, or the time was over: the sender keeps the mail and tries again."""
         log.warning("a mail command failed", cause=type(error).__name__)
         return _LATER
-
-    async def _line(self, address: str) -> StoredLine | None:
-        known = self._lines.get(address)
-        if known is not None and time.monotonic() - known.asked_at < LINE_SECONDS:
-            return known.line
-        line = await asyncio.get_running_loop().run_in_executor(self._threads, self._find, address)
-        if len(self._lines) >= _MOST_LINES:
-            self._lines.clear()
-        if line is None:
-            self._lines.pop(address, None)
-        else:
-            self._lines[address] = _KnownLine(line, time.monotonic())
-        return line
-
-    def _find(self, address: str) -> StoredLine | None:
-        with self._database.transaction() as connection:
-            return find_mail_line(connection, address)
 
     async def take(self, envelope: Envelope, content: Content) -> str:
         """Store a mail for its lines, all or none; 250 is said after the commit and never before."""
