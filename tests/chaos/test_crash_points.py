@@ -25,7 +25,7 @@ from deskline_chassis.applying import Applier, Outcome, ReaderSpec
 from deskline_chassis.deadlines import Deadline
 from deskline_chassis.reader import Reader
 from deskline_chassis.relay_state import RelayState
-from deskline_intake.handlers.forms import FormDoor
+from deskline_intake.channels.forms import FormDoor
 from deskline_local.deployment import SERVICES
 
 pytestmark = pytest.mark.unit
@@ -104,7 +104,7 @@ def test_every_point_is_placed_and_belongs_to_services_that_exist(deaths: Deaths
         ("deskline_chassis.announcing", "Announcer", "commit-publish"),
         ("deskline_chassis.relay_state", "RelayState", "publish-mark"),
         ("deskline_intake.channels.smtp", "store_units", "accept-commit"),
-        ("deskline_intake.handlers.forms", "FormDoor", "accept-commit"),
+        ("deskline_intake.channels.forms", "FormDoor", "accept-commit"),
         ("deskline_notify.channels.email", "commit_verdicts", "told-commit"),
         ("deskline_chassis.deadlines", "record_fired", "fire-commit"),
     ],
@@ -216,17 +216,17 @@ def test_door_is_passed_when_a_mail_is_stored(deaths: Deaths, monkeypatch: pytes
     asyncio.run(door._close())
 
 
-@pytest.mark.parametrize(("trapped", "passed"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(("outcomes", "passed"), [([False, OSError("away")], 0), ([False, True], 1)])
 def test_door_is_passed_when_a_form_is_stored(
-    deaths: Deaths, monkeypatch: pytest.MonkeyPatch, trapped: bool, passed: int
+    deaths: Deaths, monkeypatch: pytest.MonkeyPatch, outcomes: list[bool | Exception], passed: int
 ) -> None:
-    def accept(_self: FormDoor, _post: Any) -> str:
-        return "raw id"
+    def store(_self: FormDoor, _posts: Any) -> list[bool | Exception]:
+        return outcomes
 
-    monkeypatch.setattr(FormDoor, "accept", accept)
+    monkeypatch.setattr(FormDoor, "_store", store)
     arm("accept-commit:1-1")
-    door = FormDoor(MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
-    assert door.accept(MagicMock(trapped=trapped)) == "raw id"
+    door = FormDoor(MagicMock(), MagicMock(), MagicMock(), MagicMock())
+    assert door._store([]) == outcomes
     assert deaths.count == passed
 
 

@@ -202,17 +202,17 @@ def _accept_commit(passed: Passed) -> None:
 
         return stored
 
-    def around_forms(accept: Function) -> Function:
-        def accepted(self: Any, post: Any) -> Any:
-            raw_id = accept(self, post)
-            if not post.trapped:
+    def around_forms(store: Function) -> Function:
+        def stored(self: Any, posts: Any) -> Any:
+            outcomes = store(self, posts)
+            if any(outcome is True for outcome in outcomes):
                 passed()
-            return raw_id
+            return outcomes
 
-        return accepted
+        return stored
 
     _over("deskline_intake.channels.smtp", "store_units", around_mails)
-    _over("deskline_intake.handlers.forms", "FormDoor.accept", around_forms)
+    _over("deskline_intake.channels.forms", "FormDoor._store", around_forms)
 
 
 def _told_commit(passed: Passed) -> None:

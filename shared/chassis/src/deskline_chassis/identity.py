@@ -139,7 +139,7 @@ def trust(app: FastAPI, verifier: Verifier) -> None:
     app.state.identity_verifier = verifier
 
 
-def require_identity(request: Request) -> Identity:
+async def require_identity(request: Request) -> Identity:
     """FastAPI dependency: the caller's identity; a Problem with 401 when there is none to believe."""
     verifier: Verifier = request.app.state.identity_verifier
     try:

@@ -1,4 +1,7 @@
-"""What requests have in common: bodies, pages, versions and keys in headers, the caller's language."""
+"""What requests have in common: bodies, pages, versions and keys in headers, the caller's language.
+
+Dependencies only compute, and are coroutines: FastAPI runs plain functions in a thread, each in its turn.
+"""
 
 import hashlib
 import re
@@ -28,7 +31,7 @@ class PageQuery(Body):
     limit: Annotated[int, Field(ge=1, le=100)] = 50
 
 
-def no_query(request: Request) -> None:
+async def no_query(request: Request) -> None:
     """Refuses parameters on routes that take none."""
     if request.query_params:
         raise Problem(
@@ -47,19 +50,19 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def stated_version(request: Request) -> int | None:
+async def stated_version(request: Request) -> int | None:
     """The version in If-Match, None where there is none; a Problem with 400 where it names no version."""
     return _stated(request, least=1)
 
 
-def stated_version_or_zero(request: Request) -> int | None:
+async def stated_version_or_zero(request: Request) -> int | None:
     """As stated_version, for what has a version 0: it is there before anybody wrote it."""
     return _stated(request, least=0)
 
 
-def required_version(request: Request) -> int:
+async def required_version(request: Request) -> int:
     """The version in If-Match; a Problem with 428 where there is none, 400 where it names no version."""
-    version = stated_version(request)
+    version = _stated(request, least=1)
     if version is None:
         raise _problem(
             request,
@@ -74,7 +77,7 @@ def required_version(request: Request) -> int:
     return version
 
 
-def idempotency_key(request: Request) -> str:
+async def idempotency_key(request: Request) -> str:
     """The key of a command; a Problem with 400 where there is none to use."""
     given = request.headers.getlist("Idempotency-Key")
     if len(given) == 1 and _KEY.match(given[0]):

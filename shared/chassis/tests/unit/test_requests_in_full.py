@@ -1,5 +1,6 @@
 """What a refused request is told, in both languages; cursors and identities at their limits."""
 
+import asyncio
 import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,7 @@ def request(*headers: tuple[str, str], query: str = "", app: FastAPI | None = No
 
 def told(call: Any, *headers: tuple[str, str], query: str = "") -> Problem:
     with pytest.raises(Problem) as refused:
-        call(request(*headers, query=query))
+        asyncio.run(call(request(*headers, query=query)))
     return refused.value
 
 
@@ -135,15 +136,16 @@ def test_versions_in_if_match(values: list[str], version: Any, or_zero: Any) -> 
         if expected == "400":
             assert told(call, *headers).code == "if_match_malformed"
         else:
-            assert call(request(*headers)) == expected
+            assert asyncio.run(call(request(*headers))) == expected
     if isinstance(version, int):
-        assert required_version(request(*[("If-Match", value) for value in values])) == version
+        stated = request(*[("If-Match", value) for value in values])
+        assert asyncio.run(required_version(stated)) == version
     assert etag(7) == '"7"'
 
 
 @pytest.mark.parametrize("key", ["!", "~" * 200])
 def test_a_key_is_visible_ascii(key: str) -> None:
-    assert idempotency_key(request(("Idempotency-Key", key))) == key
+    assert asyncio.run(idempotency_key(request(("Idempotency-Key", key)))) == key
 
 
 @pytest.mark.parametrize("keys", [[""], ["~" * 201], ["a b"], ["\x7f"], ["é"], ["a", "a"]])
@@ -171,7 +173,7 @@ def test_a_body_is_as_it_was_sent() -> None:
 
 
 def test_parameters_that_a_route_does_not_take_are_named() -> None:
-    no_query(request())
+    asyncio.run(no_query(request()))
     refused = told(no_query, query="a=1&" + "b" * 101 + "=2")
     assert (refused.status, refused.code, refused.title) == (
         422,
@@ -316,14 +318,14 @@ def test_a_call_without_one_identity_is_told_what_it_lacks() -> None:
     app = FastAPI()
     trust(app, Verifier(PUBLIC, "tickets"))
     token = sign(PRIVATE, ANN, "tickets", datetime.now(UTC))
-    assert require_identity(request((HEADER, token), app=app)) == ANN
+    assert asyncio.run(require_identity(request((HEADER, token), app=app))) == ANN
     for headers, reason in (
         ([], "missing"),
         ([(HEADER, token)] * 2, "malformed"),
         ([(HEADER, "x")], "malformed"),
     ):
         with pytest.raises(Problem) as refused:
-            require_identity(request(*headers, app=app))
+            asyncio.run(require_identity(request(*headers, app=app)))
         problem = refused.value
         assert (problem.status, problem.code, problem.title) == (
             401,

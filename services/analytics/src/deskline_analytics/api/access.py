@@ -16,12 +16,12 @@ READERS: Final = STAFF | {"analyst"}
 OVERSEERS: Final = frozenset({"lead", "admin", "analyst"})
 
 
-def require_reader(identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
+async def require_reader(identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
     """The caller, who may read lists and reports; a Problem with 403 otherwise."""
     return _require(identity, READERS)
 
 
-def require_staff(identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
+async def require_staff(identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
     """The caller, who may read what customers wrote; a Problem with 403 otherwise."""
     return _require(identity, STAFF)
 

@@ -109,5 +109,5 @@ def _add_reports(router: APIRouter, answer: _Answers) -> None:
         return answer(lambda connection, _: reports.load(connection, asked, caller))
 
 
-def _never_stored(response: Response) -> None:
+async def _never_stored(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"

@@ -46,7 +46,7 @@ class _Allowed:
     def __init__(self, roles: frozenset[str]) -> None:
         self._roles = roles
 
-    def __call__(self, identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
+    async def __call__(self, identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
         if identity.roles.isdisjoint(self._roles):
             needed = f"One of {', '.join(sorted(self._roles))} is needed."
             raise Problem(403, "not_permitted", "Your roles don't allow this", needed)

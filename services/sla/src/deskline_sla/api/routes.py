@@ -1,6 +1,6 @@
 """The routes: HTTP becomes a command or a query, what comes back becomes HTTP; nothing is decided here."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -31,8 +31,8 @@ Language = Annotated[str | None, Header(alias="Accept-Language")]
 Seen = Annotated[int | None, Depends(stated_version)]
 
 
-def _require(roles: frozenset[str]) -> Callable[..., Identity]:
-    def require(
+def _require(roles: frozenset[str]) -> Callable[..., Awaitable[Identity]]:
+    async def require(
         identity: Annotated[Identity, Depends(require_identity)], accept_language: Language = None
     ) -> Identity:
         if identity.roles.isdisjoint(roles):

@@ -65,7 +65,7 @@ Key = Annotated[str, Depends(idempotency_key)]
 Expected = Annotated[int, Depends(required_version)]
 
 
-def require_staff(
+async def require_staff(
     identity: Annotated[Identity, Depends(require_identity)], accept_language: Language = None
 ) -> Identity:
     """Whoever works with tickets; a Problem with 403 for anybody else."""
@@ -85,7 +85,7 @@ def person_of(identity: Identity) -> Person:
 class Caller:
     """Who gives a command, under which key and on which path."""
 
-    def __init__(self, request: Request, staff: Staff, key: Key) -> None:
+    def __init__(self, request: Request, staff: Identity, key: str) -> None:
         self._request = request
         self._staff = staff
         self._key = key
@@ -100,7 +100,12 @@ class Caller:
         )
 
 
-Calling = Annotated[Caller, Depends()]
+async def calling(request: Request, staff: Staff, key: Key) -> Caller:
+    """Whoever gives the command of a request."""
+    return Caller(request, staff, key)
+
+
+Calling = Annotated[Caller, Depends(calling)]
 Give = Callable[[UUID, Caller, BaseModel, Order, Response], dict[str, Any]]
 
 
