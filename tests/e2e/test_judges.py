@@ -211,6 +211,18 @@ def test_one_death_repeats_no_more_than_was_under_way() -> None:
         assert repeats(History(), arrived, [START + SECOND]) == wrong
 
 
+def test_of_several_deaths_each_excuses_its_share() -> None:
+    most = notifications.REPEATS_PER_DEATH
+    first, second = START + SECOND, START + 5 * SECOND
+    # Some lie between both deaths' times and wait from the first on, some were sent after the first.
+    for later, wrong in ((most, set()), (most + 1, {"I7 repeats"})):
+        begun = {f"<{number}@early.example>": START for number in range(most)}
+        begun |= {f"<{number}@late.example>": START + 3 * SECOND for number in range(later)}
+        arrived = [Arrival(mail, at) for mail, at in begun.items()]
+        arrived += [Arrival(mail, START + 20 * SECOND) for mail in begun]
+        assert repeats(History(), arrived, [first, second]) == wrong
+
+
 def test_arrivals_are_read_from_a_maildir(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     name = f"{int(START.timestamp() * 1e9)}.1.host"

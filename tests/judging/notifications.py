@@ -47,7 +47,7 @@ def check_repeats(
     copies: dict[str, list[datetime]] = defaultdict(list)
     for one in arrived:
         copies[one.message_id].append(one.at)
-    excused: Counter[datetime] = Counter()
+    repeats: list[tuple[str, list[datetime]]] = []
     for mail, moments in copies.items():
         for before, after in pairwise(sorted(moments)):
             between = [
@@ -56,11 +56,26 @@ def check_repeats(
                 if before - BLUR <= death <= after + BLUR and death <= committed.get(mail, death) + BLUR
             ]
             findings.check("I7 repeat", bool(between), f"{mail} came at {before} and again at {after}")
-            excused.update(between[-1:])
-    for death, count in excused.items():
-        few = count <= REPEATS_PER_DEATH
-        findings.check("I7 repeats", few, f"{count} mails came again after the death at {death}")
+            repeats.append((mail, between))
+    left = not_excused([one for one in repeats if one[1]])
+    findings.check("I7 repeats", not left, f"{len(left)} mails more than deaths excuse came again: {left}")
     return sum(len(moments) - 1 for moments in copies.values())
+
+
+def not_excused(repeats: Sequence[tuple[str, Sequence[datetime]]]) -> list[str]:
+    """Repeated mails that are left when each death, of those a mail was between, excuses so many at most.
+
+    Whose last chance comes first is excused first, so that as many as can be are.
+    """
+    waiting, left = sorted(repeats, key=lambda one: max(one[1])), []
+    room = Counter({death: REPEATS_PER_DEATH for _, deaths in repeats for death in deaths})
+    for mail, deaths in waiting:
+        free = [death for death in sorted(deaths) if room[death]]
+        if free:
+            room[free[0]] -= 1
+        else:
+            left.append(mail)
+    return left
 
 
 def check_quiet(
