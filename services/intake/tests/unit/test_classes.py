@@ -285,6 +285,28 @@ def test_what_is_there_twice_is_a_problem() -> None:
     assert parse_mail(b"From: Ann <>\n\n", MailLimits()).from_name == "Ann"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "From",
+        "Subject",
+        "Message-ID",
+        "In-Reply-To",
+        "References",
+        "To",
+        "Cc",
+        "Reply-To",
+        "Date",
+        "Content-Type",
+    ],
+)
+def test_what_may_be_there_once_is_a_problem_when_it_is_there_twice(name: str) -> None:
+    once = f"From: a@b.c\n{name}: x\n" if name != "From" else "From: a@b.c\n"
+    assert parse_mail(f"{once}\n".encode(), MailLimits()).problems == frozenset()
+    twice = parse_mail(f"{once}{name}: x\n\n".encode(), MailLimits())
+    assert twice.problems == {Problem.DUPLICATE_HEADER}
+
+
 LIMITS = MailLimits()
 PARTS = (
     b"--X\r\nContent-Type: text/plain\r\n\r\nplain\r\n"

@@ -256,6 +256,18 @@ def test_what_opens_a_quote_and_what_only_looks_like_it(text: str, own: str | No
     assert strip_quotes(text) == (text if own is None else own)
 
 
+@pytest.mark.parametrize(
+    "first", ["From", "Sent", "Date", "Subject", "От", "От кого", "Отправитель", "Дата", "Тема"]
+)
+def test_a_block_begins_with_its_sender_its_day_or_its_subject(first: str) -> None:
+    assert strip_quotes(f"a\n{first}: x\nFrom: y\nTo: z\nCc: w") == "a"
+
+
+@pytest.mark.parametrize("sender", ["From", "От", "От кого", "Отправитель"])
+def test_a_block_names_its_sender(sender: str) -> None:
+    assert strip_quotes(f"a\nSubject: x\n{sender}: y\nTo: z") == "a"
+
+
 def test_indented_lines_stay_indented() -> None:
     assert strip_quotes("x\n  a  \n> q") == "x\n  a"
 

@@ -53,6 +53,7 @@ ADDRESSES: list[tuple[str, str | None, str | None]] = [
     ("x@[1.2.3.4]", "x@[1.2.3.4]", None),
     ("x@почта.рф", "x@xn--80a1acny.xn--p1ai", "xn--80a1acny.xn--p1ai"),
     ("x@a。b", "x@a.b", "a.b"),
+    ("x@a．b｡c", "x@a.b.c", "a.b.c"),
     ("a b@c.d", None, None),
     ("x@-a.c", None, None),
     ("x@a_.c", "x@a_.c", "a_.c"),

@@ -93,6 +93,25 @@ def test_a_page_marks_its_quotes_in_one_way_or_another(page: str, marks: bool) -
     assert has_quote_marks(page) is marks
 
 
+@pytest.mark.parametrize(
+    "tag", ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "pre", "blockquote"]
+)
+def test_an_empty_line_stands_before_what_is_a_paragraph(tag: str) -> None:
+    assert html_to_text(f"a<{tag}>b</{tag}>", 100) in {"a\n\nb", "a\n\n> b"}
+
+
+@pytest.mark.parametrize(
+    "tag", ["script", "style", "title", "iframe", "template", "svg", "noframes", "noembed"]
+)
+def test_what_is_not_for_reading_is_left_out(tag: str) -> None:
+    assert html_to_text(f"a<{tag}>b</{tag.upper()}>c", 100) == "ac"
+
+
+@pytest.mark.parametrize("name", ["divRplyFwdMsg", "appendonsend", "x_divRplyFwdMsg", "x_appendonsend"])
+def test_after_outlooks_mark_all_is_quoted(name: str) -> None:
+    assert html_to_text(f'a<div id="{name}"></div>b', 100) == "a\n> b"
+
+
 def test_a_link_that_nobody_could_read_is_left_out() -> None:
     longest = "http://x.y/" + "z" * 489
     assert html_to_text(f'<a href="{longest}">a</a>', 1_000) == f"a ({longest})"

@@ -338,6 +338,24 @@ def test_a_report_tells_of_every_mail_and_every_recipient() -> None:
     assert [status.recipient for status in found.delivery_statuses] == ["ann@c.d", "bob@c.d"]
 
 
+@pytest.mark.parametrize(
+    "kind", [b"message/rfc822", b"message/rfc822-headers", b"message/global", b"text/rfc822-headers"]
+)
+def test_a_mail_may_come_back_in_several_forms(kind: bytes) -> None:
+    sent = part(kind, b"Message-ID: <1@us>\r\n\r\n")
+    assert mail(multi(b"report", b"X", plain(b"t"), sent)).bounced_message_ids == ("1@us",)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [b"message/delivery-status", b"message/global-delivery-status", b"message/disposition-notification"],
+)
+def test_a_report_may_come_in_several_forms(kind: bytes) -> None:
+    status = part(kind, b"Original-Message-ID: <1@us>\r\nFinal-Recipient: ann@c.d\r\nAction: failed\r\n")
+    found = mail(multi(b"report", b"X", plain(b"t"), status))
+    assert (found.bounced_message_ids, len(found.delivery_statuses)) == (("1@us",), 1)
+
+
 def test_only_a_report_tells_of_deliveries() -> None:
     status = part(b"message/delivery-status", b"Final-Recipient: ann@c.d\r\nAction: failed\r\n")
     assert mail(multi(b"mixed", b"X", plain(b"t"), status)).delivery_statuses == ()

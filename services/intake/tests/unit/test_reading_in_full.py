@@ -250,6 +250,13 @@ def test_character_sets(data: bytes, declared: str | None, text: str, guessed: b
     assert decode(data, declared) == Decoded(text, guessed, replaced)
 
 
+@pytest.mark.parametrize(
+    "declared", ["latin-1", "windows-1252", "iso-8859-15", "windows-1250", "iso-8859-2", "macintosh"]
+)
+def test_russian_that_is_declared_as_western_is_russian_all_the_same(declared: str) -> None:
+    assert decode("Привет, мир".encode("cp1251"), declared) == Decoded("Привет, мир", guessed=True)
+
+
 @pytest.mark.parametrize(("name", "codec"), CODECS)
 def test_names_of_character_sets(name: str, codec: str | None) -> None:
     assert codec_of(name) == codec
