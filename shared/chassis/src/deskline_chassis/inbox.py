@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from deskline_chassis.decoding import Place, Record, StreamId, header_pairs, headers_from
-from deskline_chassis.postgres import Conn
+from deskline_chassis.postgres import Conn, Row
 
 _PARKED: Final = UUID("3c0c7b3e-94c4-5b0e-8a0c-0f6a5d2b9e11")
 
@@ -41,18 +41,25 @@ class Kept:
 
 def lock_positions(connection: Conn, reader: str, places: Collection[Place]) -> dict[Place, Position]:
     """The rows of these partitions, locked in key order; new ones begin at 0."""
-    topics, partitions = [t for t, _ in places], [p for _, p in places]
-    connection.execute(
-        "INSERT INTO positions (reader, topic, partition)"
-        " SELECT %s, topic, partition FROM unnest(%s::text[], %s::int[]) AS new (topic, partition)"
-        " ORDER BY topic, partition ON CONFLICT DO NOTHING",
-        (reader, topics, partitions),
-    )
+    found = _select_positions(connection, reader, places)
+    missing = [place for place in places if place not in found]
+    if missing:
+        connection.execute(
+            "INSERT INTO positions (reader, topic, partition)"
+            " SELECT %s, topic, partition FROM unnest(%s::text[], %s::int[]) AS new (topic, partition)"
+            " ORDER BY topic, partition ON CONFLICT DO NOTHING",
+            (reader, [topic for topic, _ in missing], [partition for _, partition in missing]),
+        )
+        found |= _select_positions(connection, reader, missing)
+    return found
+
+
+def _select_positions(connection: Conn, reader: str, places: Collection[Place]) -> dict[Place, Position]:
     rows = connection.execute(
         "SELECT topic, partition, epoch, next_offset, generation FROM positions"
         " WHERE reader = %s AND (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int[]))"
         " ORDER BY topic, partition FOR UPDATE",
-        (reader, topics, partitions),
+        (reader, [topic for topic, _ in places], [partition for _, partition in places]),
     ).fetchall()
     return {
         (topic, part): Position(epoch, offset, generation) for topic, part, epoch, offset, generation in rows
@@ -83,13 +90,18 @@ def lock_streams(connection: Conn, reader: str, streams: Collection[StreamId]) -
     found = _select_streams(connection, reader, ordered)
     missing = [stream for stream in ordered if stream not in found]
     if missing:
-        connection.execute(
+        new = connection.execute(
             "INSERT INTO reader_streams (reader, owner, subject)"
             " SELECT %s, owner, subject FROM unnest(%s::text[], %s::uuid[]) AS new (owner, subject)"
-            " ORDER BY owner, subject ON CONFLICT DO NOTHING",
+            " ORDER BY owner, subject ON CONFLICT DO NOTHING"
+            " RETURNING owner, subject, sequence, parked, waiting",
             (reader, [owner for owner, _ in missing], [subject for _, subject in missing]),
-        )
-        found |= _select_streams(connection, reader, missing)
+        ).fetchall()
+        found |= _stream_rows(new)
+        taken = [stream for stream in missing if stream not in found]
+        if taken:
+            # Another member of the group made these meanwhile.
+            found |= _select_streams(connection, reader, taken)
     return found
 
 
@@ -100,6 +112,10 @@ def _select_streams(connection: Conn, reader: str, streams: Sequence[StreamId]) 
         " ORDER BY owner, subject FOR UPDATE",
         (reader, [owner for owner, _ in streams], [subject for _, subject in streams]),
     ).fetchall()
+    return _stream_rows(rows)
+
+
+def _stream_rows(rows: Iterable[Row]) -> dict[StreamId, StreamRow]:
     return {
         (owner, subject): StreamRow(sequence, parked, waiting)
         for owner, subject, sequence, parked, waiting in rows
