@@ -150,8 +150,7 @@ class Office:
         return stream
 
     def ticket(self, ticket_id: UUID) -> Ticket:
-        with self.desks.open() as desk:
-            ticket = desk.ticket(ticket_id)
+        ticket = self.desks.give(lambda desk: desk.ticket(ticket_id))
         assert ticket is not None
         return ticket
 
@@ -219,7 +218,7 @@ class Door:
         self.actor = uuid4()
         self.app = create_app("tickets", "1", Runtime("tickets"), trust_traceparent=True)
         trust(self.app, Verifier(public, "tickets"))
-        add_routes(self.app, office.database, office.log, office.desks.open)
+        add_routes(self.app, office.database, office.log, office.desks.give)
 
     def headers(self, *roles: str, actor: UUID | None = None, scope: str = "all") -> dict[str, str]:
         identity = Identity(actor or self.actor, frozenset(roles or ("operator",)), scope)

@@ -47,6 +47,7 @@ PAGES = [
     ("<svg/>a</svg>b", "ab"),
     ('<p title="">a</p><p title="b">c', "a\n\nc"),
     ("a > b <i 'c>d", "a > b d"),
+    ("a > b <i 'c>d'", "a > b d'"),
     # What is closed that was never opened.
     ("</div>a</blockquote>b", "a\n\nb"),
     ("<div>a</div></div>b", "a\nb"),

@@ -27,7 +27,7 @@ def _reader(parts: Parts) -> ReaderSpec:
 
 
 def _routes(parts: Parts) -> None:
-    add_routes(parts.app, parts.database, parts.log, Desks(parts.database, _store(parts)).open)
+    add_routes(parts.app, parts.database, parts.log, Desks(parts.database, _store(parts)).give)
 
 
 def _store(parts: Parts) -> TicketStore:

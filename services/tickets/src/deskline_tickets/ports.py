@@ -1,10 +1,9 @@
 """What handlers need of the world: a desk, which is tickets and their look-ups inside one transaction."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from deskline_chassis.event_log import Cause
@@ -12,6 +11,8 @@ from deskline_chassis.idempotency import Answer, KeyedCommand
 from deskline_events.facts import Fact
 from deskline_tickets.domain.rights import Viewer
 from deskline_tickets.domain.ticket import Ticket
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,5 +142,8 @@ class Desk(Protocol):
         """Keep the answer for whoever asks again."""
 
 
-OpenDesk = Callable[[], AbstractContextManager[Desk]]
-"""A desk in a transaction of its own, committed at the end."""
+class AtDesk(Protocol):
+    """Works at a desk, in a transaction that is committed when it returns."""
+
+    def __call__(self, work: Callable[[Desk], Result]) -> Result:
+        """What the work gives; its error undoes all that it did, and nothing that others did."""

@@ -165,4 +165,4 @@ def _close(office: Any, ticket_id: UUID) -> None:
             expected_version=office.ticket(ticket_id).version,
             closing_reason=reason,
         )
-        give(office.desks.open, asked, ticket_id, move)
+        give(office.desks.give, asked, ticket_id, move)

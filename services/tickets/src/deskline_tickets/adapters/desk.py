@@ -1,13 +1,13 @@
 """The desk over PostgreSQL: one transaction's tickets, look-ups and log."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from deskline_chassis.event_log import EventLog, SequenceTakenError
 from deskline_chassis.idempotency import Answer, KeyedCommand, KeyReusedError, find_answer, keep_answer
 from deskline_chassis.postgres import Conn, Database
+from deskline_chassis.sharing import SharedTransactions
 from deskline_tickets.adapters.directory import find_queue, find_serving, find_viewer
 from deskline_tickets.adapters.lookups import erased_among, find_rows, take_numbers, write_arrivals
 from deskline_tickets.adapters.ticket_store import Held, TicketStore
@@ -20,8 +20,10 @@ from deskline_tickets.ports import (
     Assignment,
     Caller,
     Change,
+    Desk,
     Found,
     QueueKnown,
+    Result,
     Wanted,
 )
 from deskline_tickets.projections import project
@@ -112,17 +114,18 @@ class PostgresDesk:
 
 
 class Desks:
-    """Opens desks for commands, each in a transaction of its own."""
+    """Desks for commands; those that come at one moment share a transaction."""
 
     def __init__(self, database: Database, store: TicketStore) -> None:
-        self._database = database
+        self._transactions = SharedTransactions(database)
         self._store = store
 
-    @contextmanager
-    def open(self) -> Iterator[PostgresDesk]:
-        """A desk; committed at the end, rolled back on an error."""
+    def give(self, work: Callable[[Desk], Result]) -> Result:
+        """See `ports.AtDesk`."""
         after_commit: AfterCommit = []
-        with self._database.transaction() as connection:
-            yield PostgresDesk(connection, self._store, after_commit)
+        result = self._transactions.run(
+            lambda connection: work(PostgresDesk(connection, self._store, after_commit))
+        )
         for follow in after_commit:
             follow()
+        return result

@@ -35,7 +35,7 @@ class Held:
 
 
 class TicketStore:
-    """One for a process; safe for threads. Only committed states are held."""
+    """One for a process; safe for threads. A held state is believed only if the log has its last event."""
 
     def __init__(self, log: EventLog, size: int = CACHED_TICKETS) -> None:
         self.log = log
@@ -44,7 +44,7 @@ class TicketStore:
 
     def load_many(self, connection: Conn, ids: Collection[UUID]) -> dict[UUID, Held]:
         """The tickets that exist, as of the next statement's snapshot; one query, a second where a held
-        state is not in the log any more. Not to be used after `append` in the same transaction.
+        state is not in the log any more, as after a transaction that others wrote in and that was undone.
         """
         wanted = list(dict.fromkeys(ids))
         if not wanted:

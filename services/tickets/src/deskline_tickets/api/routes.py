@@ -55,7 +55,7 @@ from deskline_tickets.domain.refusals import NotPermitted, NotThen, TicketUnknow
 from deskline_tickets.domain.rights import ALL
 from deskline_tickets.handlers import orders
 from deskline_tickets.handlers.commands import CommandRefused, Order, give
-from deskline_tickets.ports import Asked, OpenDesk
+from deskline_tickets.ports import Asked, AtDesk
 from deskline_tickets.ports import Caller as Person
 
 READERS: Final = frozenset({"operator", "lead", "admin"})
@@ -109,7 +109,7 @@ Calling = Annotated[Caller, Depends(calling)]
 Give = Callable[[UUID, Caller, BaseModel, Order, Response], dict[str, Any]]
 
 
-def add_routes(app: FastAPI, database: Database, log: EventLog, open_desk: OpenDesk) -> None:
+def add_routes(app: FastAPI, database: Database, log: EventLog, at_desk: AtDesk) -> None:
     """Put the routes of tickets on the application."""
     app.add_exception_handler(SequenceTakenError, _on_busy)
     app.add_exception_handler(MissingKeyError, _on_busy)
@@ -120,7 +120,7 @@ def add_routes(app: FastAPI, database: Database, log: EventLog, open_desk: OpenD
     def command(
         ticket_id: UUID, caller: Caller, body: BaseModel, order: Order, response: Response
     ) -> dict[str, Any]:
-        return _told(give(open_desk, caller.asked(body), ticket_id, order), response)
+        return _told(give(at_desk, caller.asked(body), ticket_id, order), response)
 
     router = APIRouter(prefix="/v1/tickets/{ticket_id}", dependencies=[Depends(no_query)])
     _add_conversation(router, command)

@@ -16,7 +16,7 @@ from deskline_tickets.domain.refusals import PersonErased, Refusal, TicketUnknow
 from deskline_tickets.domain.rights import Viewer, leads, may_see
 from deskline_tickets.domain.ticket import Ticket, evolve
 from deskline_tickets.handlers.batch import assignment_of, assignments_to_check
-from deskline_tickets.ports import Asked, Change, Desk, OpenDesk, Wanted
+from deskline_tickets.ports import Asked, AtDesk, Change, Desk, Wanted
 
 CREATED: Final = 201
 DONE: Final = 200
@@ -60,36 +60,39 @@ class Order(Protocol):
         """What is answered, in JSON types, without personal data."""
 
 
-def give(open_desk: OpenDesk, asked: Asked, ticket_id: UUID, order: Order) -> Answer:
+def give(at_desk: AtDesk, asked: Asked, ticket_id: UUID, order: Order) -> Answer:
     """Do it, once per idempotency key; raises CommandRefused, SequenceTakenError, MissingKeyError."""
+
+    def attempt(desk: Desk) -> Answer:
+        return _attempt(desk, asked, ticket_id, order)
+
     try:
-        return _attempt(open_desk, asked, ticket_id, order)
+        return at_desk(attempt)
     except SequenceTakenError:
         # What this replica held was not the log's: from the log it is right.
-        return _attempt(open_desk, asked, ticket_id, order)
+        return at_desk(attempt)
 
 
-def _attempt(open_desk: OpenDesk, asked: Asked, ticket_id: UUID, order: Order) -> Answer:
-    with open_desk() as desk:
-        desk.warm(_only(ticket_id))
-        viewer = desk.viewer(asked.caller)
-        desk.lock()
-        given = _answered(desk, asked.command)
-        if given is not None:
-            return given
-        before = desk.ticket(ticket_id)
-        queue = None if before is None or before.queue_id is None else desk.queue(before.queue_id)
-        team_id = None if queue is None else queue.team_id
-        # What somebody may not see is to them as if it were not there.
-        if before is None or not may_see(viewer, before, team_id):
-            raise CommandRefused(TicketUnknown(), None)
-        moment = _moment(desk, viewer, before, team_id)
-        facts = _decided(before, order.command(moment, desk))
-        _save(desk, Change(ticket_id, before.version, facts, asked.cause, before))
-        after = _after(before, facts, moment.now)
-        told = Answer(order.STATUS, order.answer(desk, before, after))
-        desk.remember(asked.command, told)
-        return told
+def _attempt(desk: Desk, asked: Asked, ticket_id: UUID, order: Order) -> Answer:
+    desk.warm(_only(ticket_id))
+    viewer = desk.viewer(asked.caller)
+    desk.lock()
+    given = _answered(desk, asked.command)
+    if given is not None:
+        return given
+    before = desk.ticket(ticket_id)
+    queue = None if before is None or before.queue_id is None else desk.queue(before.queue_id)
+    team_id = None if queue is None else queue.team_id
+    # What somebody may not see is to them as if it were not there.
+    if before is None or not may_see(viewer, before, team_id):
+        raise CommandRefused(TicketUnknown(), None)
+    moment = _moment(desk, viewer, before, team_id)
+    facts = _decided(before, order.command(moment, desk))
+    _save(desk, Change(ticket_id, before.version, facts, asked.cause, before))
+    after = _after(before, facts, moment.now)
+    told = Answer(order.STATUS, order.answer(desk, before, after))
+    desk.remember(asked.command, told)
+    return told
 
 
 def _moment(desk: Desk, viewer: Viewer, ticket: Ticket, queue_team_id: UUID | None) -> Moment:
