@@ -15,7 +15,7 @@ from bench.report import PROFILES
 from deskline_local.deployment import SERVICES
 
 PER_SECOND: Final = 200
-TOP: Final = 140
+TOP: Final = 60
 
 
 class NoProfilerError(Exception):

@@ -66,6 +66,7 @@ def look_ups(company: Company, figures: Figures) -> None:
     for name, requests in LOOK_UPS.items():
         if not figures.wants(name):
             continue
+        figures.tell(name, f"{LARGE:,} tickets")
         for run in range(RUNS):
             taken = querying.milliseconds(company, requests(company, random.Random(run)))
             figures.note(name, latency.percentile(taken, 0.99))
