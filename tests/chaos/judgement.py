@@ -165,8 +165,9 @@ def _check_same_answers(run: Run, findings: Findings) -> None:
             findings.check("I2 same answer", same, f"{one.what} {one.key}: {answer[0]}, was {one.status}")
         for one in [given for given in operator.given if given.outcome == "fail"][:ASKED_AGAIN]:
             status, answer_again = operator.again(one)
-            same = (status, answer_again["code"]) == (one.status, one.answer["code"])
-            findings.check("I2 same answer", same, f"{one.what} {one.key}: {status}, was {one.status}")
+            same = (status, answer_again.get("code")) == (one.status, one.answer["code"])
+            was = f"{one.status} {one.answer['code']}"
+            findings.check("I2 same answer", same, f"{one.what} {one.key}: {status}, was {was}")
 
 
 def _contact_of(run: Run, person: int) -> str:

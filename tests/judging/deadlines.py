@@ -74,7 +74,7 @@ def check_punctual(findings: Findings, sla: list[Published], calms: Sequence[Cal
             if since + within > calm.end:
                 continue
             after = event.time - since
-            findings.check(promise, after <= within, f"{event.stream} {event.id} after {after}")
+            findings.check(promise, after <= within, f"{event.stream} {event.id} after {after}, due {due}")
             latest[promise] = max(latest[promise], after.total_seconds())
             break
     return latest

@@ -48,7 +48,7 @@ class SharedTransactions:
     def run(self, work: Work[Result]) -> Result:
         """The work's result, committed; raises the work's error, which undoes what this work did alone.
 
-        Where the surroundings fail, all who shared the transaction are told so.
+        Where the surroundings fail, all who shared the transaction are told so, and nothing else.
         """
         turn = _Turn(work)
         with self._lock:
@@ -85,8 +85,9 @@ class SharedTransactions:
                     for turn in group:
                         _work_apart(connection, turn)
         except BaseException as error:  # noqa: BLE001 -- raised to each of them in its own thread
+            # Also who was refused: it may have been for what another of the group did, which is undone now.
             for turn in group:
-                turn.error = turn.error or error
+                turn.error = error
 
 
 def _work_apart(connection: Conn, turn: _Turn[Any]) -> None:

@@ -96,8 +96,11 @@ def test_nothing_is_told_as_done_that_was_not_committed(works: Works) -> None:
         connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return 9
 
+    def refuse(_connection: Conn) -> int:
+        raise LookupError("because of the first, which will be undone")
+
     first = works.first()
-    running = works.behind(writing(1), end, writing(2))
+    running = works.behind(writing(1), refuse, end, writing(2))
     assert first.result(SECONDS) == 0
     for one in running:
         with pytest.raises(psycopg.OperationalError):
