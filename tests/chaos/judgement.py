@@ -95,7 +95,9 @@ def _judge_at_rest(run: Run, findings: Findings, topics: Topics) -> None:
     commands.check_commands(findings, run.given, topics["tickets"])
     deadlines.check_firings(findings, topics["sla"], topics["tickets"])
     deadlines.check_all_fired(findings, topics["sla"], datetime.now(UTC))
-    latest = deadlines.check_punctual(findings, topics["sla"], run.nemesis.done.calms)
+    died = [moment for moments in run.watch.deaths.values() for moment in moments]
+    calms = deadlines.undisturbed(run.nemesis.done.calms, died)
+    latest = deadlines.check_punctual(findings, topics["sla"], calms)
     _judge_notifications(run, findings, topics)
     offers.check_offers(findings, topics["tickets"])
     say("judging: read models")

@@ -160,6 +160,19 @@ def test_a_firing_is_held_against_the_calm_in_which_it_was_due(
     assert max(latest.values()) > 0
 
 
+def test_a_death_ends_a_calm_until_it_may_be_recovered_from() -> None:
+    died = QUIET.begin + 20 * SECOND
+    first, second = deadlines.undisturbed([QUIET], [died])
+    assert (first.begin, first.end) == (QUIET.begin, died)
+    assert (second.begin, second.end) == (died + 5 * SECOND, QUIET.end)
+    # One shortly before it, two in a row, and one that lasts to its end.
+    assert deadlines.undisturbed([QUIET], [QUIET.begin - 2 * SECOND])[0].begin == QUIET.begin + 3 * SECOND
+    twice = deadlines.undisturbed([QUIET], [died, died + 4 * SECOND])
+    assert [one.begin for one in twice] == [QUIET.begin, died + 9 * SECOND]
+    assert deadlines.undisturbed([QUIET], [QUIET.begin, QUIET.end - SECOND])[-1].end == QUIET.end - SECOND
+    assert deadlines.undisturbed([QUIET], [QUIET.begin - 9 * SECOND, QUIET.end]) == [QUIET]
+
+
 # I9
 
 HERE = Poison("deskline.intake.events", 0, 7, START, UNREADABLE + b"1", NO_ENVELOPE)

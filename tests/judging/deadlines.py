@@ -1,7 +1,7 @@
 """I6: a step of a clock fires once, never early, and no breach for an answer that was committed in time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,6 +58,25 @@ class Calm:
 
     begin: datetime
     end: datetime
+
+
+def undisturbed(calms: Sequence[Calm], deaths: Iterable[datetime]) -> list[Calm]:
+    """What is left of them without deaths, and without the time that recovering from each may take.
+
+    A process that is armed dies whenever it comes to its crash point, however calm it is by then.
+    """
+    left: list[Calm] = []
+    died = sorted(deaths)
+    for calm in calms:
+        begin = calm.begin
+        for death in died:
+            if begin <= death + RECOVERED and death < calm.end:
+                if death > begin:
+                    left.append(Calm(begin, death))
+                begin = max(begin, death + RECOVERED)
+        if begin < calm.end:
+            left.append(Calm(begin, calm.end))
+    return left
 
 
 def check_punctual(findings: Findings, sla: list[Published], calms: Sequence[Calm]) -> dict[str, float]:
