@@ -1,6 +1,7 @@
 """Somebody who is erased: what she writes, and where anything of her can be read."""
 
 import base64
+import contextlib
 import functools
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -67,8 +68,10 @@ def leaks(intake: Intake) -> set[str]:
     """Where something of the person can be read."""
     found = {name for name, value in tables(intake) for mark in MARKS if mark in value}
     for path in files(intake):
-        content = str(path).encode() + path.read_bytes()
-        found |= {"objects" for mark in MARKS if mark in content}
+        # It may be removed while it is looked at.
+        with contextlib.suppress(FileNotFoundError):
+            content = str(path).encode() + path.read_bytes()
+            found |= {"objects" for mark in MARKS if mark in content}
     return found
 
 
