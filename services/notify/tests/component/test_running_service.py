@@ -144,7 +144,7 @@ class House:
         )
 
     def announced(self, count: int) -> list[tuple[UUID, str]]:
-        """So many different events of notify's own, as other services read them: some come twice after a kill."""
+        """So many different events of notify's own, as others read them: some come twice after a kill."""
         found: list[tuple[UUID, str]] = []
 
         async def read() -> None:
