@@ -2,17 +2,19 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.judging.records import Json, Published
+from tests.judging.records import Findings, Json, Published
 from tests.judging.recounting import cards, clocks, told
 
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 TICKET, SENDER, CONTACT, OPERATOR = "t-1", "s-1", "c-1", "o-1"
 QUEUE, TEAM, LINE, OFFER = "q-1", "team-1", "line-1", "offer-1"
 TARGET = timedelta(seconds=6)
+SECOND = timedelta(seconds=1)
 
 
 @dataclass
@@ -118,3 +120,11 @@ def tables(history: History) -> dict[str, dict[Any, Json]]:
         },
         "notifications": told(history.topics["notify"]),
     }
+
+
+def wrong_in(judge: Callable[..., object], *given: Any, **named: Any) -> set[str]:
+    """The promises that a judge finds broken; it must have looked at something."""
+    findings = Findings()
+    judge(findings, *given, **named)
+    assert findings.checked, "nothing was looked at"
+    return set(findings.wrong)

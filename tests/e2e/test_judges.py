@@ -5,34 +5,31 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from tests.e2e import histories
-from tests.e2e.histories import CONTACT, OPERATOR, START, TICKET, History, ends, tables, whole
-from tests.judging import applying, commands, erasure, notifications, poison, read_models, recounting
+from tests.e2e.histories import (
+    CONTACT,
+    OPERATOR,
+    SECOND,
+    START,
+    TICKET,
+    History,
+    ends,
+    tables,
+    whole,
+    wrong_in,
+)
+from tests.judging import applying, commands, erasure, poison, read_models, recounting
 from tests.judging.applying import Applied
 from tests.judging.commands import Given
 from tests.judging.erasure import KnownKey, Sealed
-from tests.judging.notifications import Arrival
 from tests.judging.poison import FOLLOWS, NO_ENVELOPE, UNREADABLE, Parked, Poison
-from tests.judging.records import Findings
 
 pytestmark = pytest.mark.unit
-
-SECOND = timedelta(seconds=1)
-
-
-def wrong_in(judge: Callable[..., object], *given: Any, **named: Any) -> set[str]:
-    """The promises that a judge finds broken; it must have looked at something."""
-    findings = Findings()
-    judge(findings, *given, **named)
-    assert findings.checked, "nothing was looked at"
-    return set(findings.wrong)
 
 
 # I5
@@ -178,80 +175,6 @@ def test_the_recount_knows_the_ticket() -> None:
     assert recounting.loads({TICKET: replace(card, open=True)}) == {OPERATOR: 1}
     row = recounting.analysts_rows(history.topics)[TICKET]
     assert (row["offers_made"], row["notifications_sent"], row["first_response_breached"]) == (1, 3, True)
-
-
-# I7
-
-
-def repeats(history: History, arrived: list[Arrival], deaths: list[datetime]) -> set[str]:
-    return wrong_in(notifications.check_repeats, history.topics["notify"], arrived, deaths)
-
-
-def test_a_mail_that_came_again_needs_the_death_of_its_sender_between() -> None:
-    history = whole()
-    sent = history.named("notify", "NotificationSent").time
-    early, late = sent - 20 * SECOND, sent - SECOND
-    copies = [Arrival("<0@desk.example>", early), Arrival("<0@desk.example>", late)]
-    assert repeats(history, copies, [early + SECOND]) == set()
-    # Without a death, with one before both, and with one after the mail was committed.
-    assert repeats(history, copies, []) == {"I7 repeat"}
-    assert repeats(history, copies, [early - 2 * SECOND]) == {"I7 repeat"}
-    after = [copies[0], Arrival("<0@desk.example>", sent + 9 * SECOND)]
-    assert repeats(history, after, [sent + 5 * SECOND]) == {"I7 repeat"}
-    assert repeats(history, [*copies, replace(copies[1], at=late + SECOND)], [early + SECOND]) == {
-        "I7 repeat"
-    }
-
-
-def test_one_death_repeats_no_more_than_was_under_way() -> None:
-    most = notifications.REPEATS_PER_DEATH
-    for count, wrong in ((most, set()), (most + 1, {"I7 repeats"})):
-        mails = [f"<{number}@x.example>" for number in range(count)]
-        arrived = [Arrival(mail, START + turn * 20 * SECOND) for mail in mails for turn in (0, 1)]
-        assert repeats(History(), arrived, [START + SECOND]) == wrong
-
-
-def test_of_several_deaths_each_excuses_its_share() -> None:
-    most = notifications.REPEATS_PER_DEATH
-    first, second = START + SECOND, START + 5 * SECOND
-    # Some lie between both deaths' times and wait from the first on, some were sent after the first.
-    for later, wrong in ((most, set()), (most + 1, {"I7 repeats"})):
-        begun = {f"<{number}@early.example>": START for number in range(most)}
-        begun |= {f"<{number}@late.example>": START + 3 * SECOND for number in range(later)}
-        arrived = [Arrival(mail, at) for mail, at in begun.items()]
-        arrived += [Arrival(mail, START + 20 * SECOND) for mail in begun]
-        assert repeats(History(), arrived, [first, second]) == wrong
-
-
-def test_arrivals_are_read_from_a_maildir(tmp_path: Path) -> None:
-    (tmp_path / "new").mkdir()
-    name = f"{int(START.timestamp() * 1e9)}.1.host"
-    (tmp_path / "new" / name).write_bytes(b"Delivered-To: a@x\r\nMessage-ID: <7@desk.example>\r\n\r\nx")
-    assert notifications.arrivals(tmp_path) == [Arrival("<7@desk.example>", START)]
-
-
-def test_a_mail_without_its_event_and_an_event_without_its_mail_are_found() -> None:
-    history = whole()
-    letters = [SimpleNamespace(message_id=f"<{number}@desk.example>") for number in range(3)]
-
-    def judged(letters: list[SimpleNamespace], most: int = 0) -> set[str]:
-        topics = history.topics
-        return wrong_in(notifications.check_notifications, topics["notify"], topics["tickets"], letters, most)
-
-    assert judged(letters) == set()
-    assert judged(letters[1:]) == {"I7 wire"}
-    assert judged([*letters, letters[0]]) == {"I7 wire"}
-    assert judged([*letters, letters[0]], 1) == set()
-
-
-def test_a_mail_that_tells_of_what_was_known_before_is_found() -> None:
-    history = whole()
-    notify = history.topics["notify"]
-    opened = history.named("tickets", "TicketOpened").id
-    mail = "<0@desk.example>"
-    assert wrong_in(notifications.check_quiet, notify, [mail], {"another"}) == set()
-    assert wrong_in(notifications.check_quiet, notify, [mail], {opened}) == {"I16 quiet"}
-    assert wrong_in(notifications.check_quiet, notify, ["<unknown@x>"], {"another"}) == {"I16 quiet"}
 
 
 # I9
