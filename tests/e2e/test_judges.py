@@ -1,6 +1,7 @@
 """Judges are judged: each finds nothing in a sound history, and what was broken in a broken one."""
 
 import base64
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from tests.e2e.histories import (
     whole,
     wrong_in,
 )
-from tests.judging import applying, commands, erasure, poison, read_models, recounting
+from tests.judging import applying, commands, erasure, offers, poison, read_models, recounting
 from tests.judging.applying import Applied
 from tests.judging.commands import Given
 from tests.judging.erasure import KnownKey, Sealed
@@ -175,6 +176,19 @@ def test_the_recount_knows_the_ticket() -> None:
     assert recounting.loads({TICKET: replace(card, open=True)}) == {OPERATOR: 1}
     row = recounting.analysts_rows(history.topics)[TICKET]
     assert (row["offers_made"], row["notifications_sent"], row["first_response_breached"]) == (1, 3, True)
+
+
+# Rules
+
+
+def test_offers_are_judged_in_the_order_of_their_sequences() -> None:
+    history = whole()
+    accepted = history.named("tickets", "TicketAccepted")
+    others = [one for one in history.topics["tickets"] if one is not accepted]
+    # A relay sent it to a wiped topic before it announced again what went before.
+    assert wrong_in(offers.check_offers, [accepted, *others]) == set()
+    another = replace(accepted, value=json.dumps(accepted.data | {"offer_id": "o-9"}).encode())
+    assert wrong_in(offers.check_offers, [*others, another]) == {"one offer"}
 
 
 # I9

@@ -6,11 +6,15 @@ from tests.judging.records import Findings, Published, facts, first_occurrences
 
 
 def check_offers(findings: Findings, tickets: list[Published]) -> Counter[str]:
-    """Each offer has one end, no two are open at once; how many offers each operator got."""
+    """Each offer has one end, no two are open at once; how many offers each operator got.
+
+    In the order of their sequences: a relay may send an event to a topic that was just wiped, before it
+    sees the loss and announces all that went before it.
+    """
     for stream, events in first_occurrences(tickets).items():
         open_offer: str | None = None
         number = 0
-        for event in events:
+        for event in sorted(events, key=lambda one: one.sequence):
             data = event.data
             if "assignment_no" in data and event.name != "DecisionRefused":
                 findings.check("assignment_no", data["assignment_no"] >= number, f"{stream}/{event.sequence}")
