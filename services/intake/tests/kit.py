@@ -266,21 +266,27 @@ async def read_topics(bootstrap: str, prefix: str) -> list[Announced]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        topics = [f"{prefix}deskline.intake.{kind}" for kind in ("keys", "events")]
+        keys, events = topics = [f"{prefix}deskline.intake.{kind}" for kind in ("keys", "events")]
         known = await consumer.topics()
         if not set(topics) <= known:
             return []
-        partitions = [TopicPartition(t, p) for t in topics for p in range(PARTITIONS)]
-        ends = await consumer.end_offsets(partitions)
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        records: list[Any] = []
-        while any([await consumer.position(p) < ends[p] for p in partitions]):
-            for found in (await consumer.getmany(timeout_ms=200)).values():
-                records += found
+        # A key is announced before what it seals: read after the events, none of theirs is missing.
+        event_records = await _whole(consumer, events)
+        return _opened(await _whole(consumer, keys), event_records)
     finally:
         await consumer.stop()
-    return _opened([r for r in records if r.topic == topics[0]], [r for r in records if r.topic == topics[1]])
+
+
+async def _whole(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
+    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    ends = await consumer.end_offsets(partitions)
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning(*partitions)
+    records: list[Any] = []
+    while any([await consumer.position(p) < ends[p] for p in partitions]):
+        for found in (await consumer.getmany(timeout_ms=200)).values():
+            records += found
+    return records
 
 
 def _opened(key_records: list[Any], event_records: list[Any]) -> list[Announced]:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from deskline_chassis.applying import Applier, Batch, Outcome
 from deskline_chassis.broker import Broker
+from deskline_chassis.consumer import Consumer
 from deskline_chassis.decoding import Place, Record
 
 BATCH: Final = 1000
@@ -53,7 +54,7 @@ class TopicReplay:
         self._broker = broker
 
     async def __aenter__(self) -> Self:
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = Consumer(
             **self._broker.client_settings(self._applier.spec.name),
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -112,7 +113,7 @@ class TopicReplay:
         for tp in places:
             consumer.seek(tp, starts[tp])
 
-    async def _learn_generations(self, consumer: AIOKafkaConsumer, new: set[Place]) -> None:
+    async def _learn_generations(self, consumer: Consumer, new: set[Place]) -> None:
         """The generation that each partition ends with; what was announced before it was restored away."""
         pending = {TopicPartition(*place) for place in new if place[0] not in self._compacted}
         for tp in pending:
@@ -126,7 +127,7 @@ class TopicReplay:
                 tail = (_record(one).generation for one in found[:TAIL])
                 self._generations[tp.topic, tp.partition] = max(tail)
 
-    async def _replay(self, consumer: AIOKafkaConsumer) -> None:
+    async def _replay(self, consumer: Consumer) -> None:
         self._progress(first=True)
         heard = time.monotonic()
         while pending := await self._pending(consumer):
@@ -145,7 +146,7 @@ class TopicReplay:
         await asyncio.to_thread(self._applier.wake)
         self._progress(first=True)
 
-    async def _pending(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+    async def _pending(self, consumer: Consumer) -> list[TopicPartition]:
         pending = []
         for place, target in self._targets.items():
             tp = TopicPartition(*place)
@@ -177,7 +178,7 @@ class TopicReplay:
         self._applier.reset(place, kept[0].offset)
         return [record for record in records if record.offset >= kept[0].offset]
 
-    def _follow(self, consumer: AIOKafkaConsumer, outcome: Outcome) -> None:
+    def _follow(self, consumer: Consumer, outcome: Outcome) -> None:
         if outcome.fenced:
             raise RebuildRefusedError("another process moved this rebuild's positions: run one at a time")
         for place, offset in outcome.seeks.items():

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic_core import to_json
 
 from deskline_chassis import metrics
 from deskline_chassis.broker import Broker
+from deskline_chassis.consumer import Consumer
 from deskline_chassis.marking import Mark
 from deskline_chassis.relay_state import Acknowledged, RelayState, StoredEvent, StoredKey
 from deskline_chassis.telemetry import start_child
@@ -57,7 +58,7 @@ class Announcer:
             linger_ms=2,
             max_batch_size=256 * 1024,
         )
-        self._checker = AIOKafkaConsumer(
+        self._checker = Consumer(
             **settings, enable_auto_commit=False, auto_offset_reset="none", max_partition_fetch_bytes=4096
         )
 

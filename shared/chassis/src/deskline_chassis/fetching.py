@@ -10,17 +10,17 @@ import math
 from functools import partial
 from typing import Any, Final, cast
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.protocol.fetch import FetchRequest
 from faststream.kafka import KafkaBroker
 
+from deskline_chassis.consumer import Consumer
 from deskline_chassis.pacing import LEAST_SECONDS, pace_after
 
 WAIT_MS: Final = 500
 """How long a fetch waits on the broker where nothing comes."""
 
 
-class PacedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+class PacedConsumer(Consumer):
     """Gives records as soon as they are there, after a pause as many as came meanwhile."""
 
     def __init__(self, *topics: str, **settings: Any) -> None:
@@ -53,6 +53,6 @@ class PacedBroker(KafkaBroker):
     """faststream's broker; its subscribers consume by this consumer."""
 
     async def _connect(self) -> Any:
-        built = cast("partial[AIOKafkaConsumer]", await super()._connect())
+        built = cast("partial[Consumer]", await super()._connect())
         self.config.broker_config.builder = partial(PacedConsumer, **built.keywords)
         return self.config.broker_config.builder

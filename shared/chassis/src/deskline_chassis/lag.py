@@ -9,11 +9,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from deskline_chassis.broker import Broker
+from deskline_chassis.consumer import Consumer
 
 ASK_SECONDS: Final = 5.0
 
@@ -39,7 +40,7 @@ class Lags:
         self._broker = broker
         self._groups = [f"{broker.prefix}{group}" for group in groups]
         self._name = name
-        self._clients: tuple[AIOKafkaAdminClient, AIOKafkaConsumer] | None = None
+        self._clients: tuple[AIOKafkaAdminClient, Consumer] | None = None
 
     async def ask(self) -> dict[str, Lag]:
         """Group → its lag, without those that never committed; raises LagsUnknownError."""
@@ -64,10 +65,10 @@ class Lags:
             if offsets
         }
 
-    async def _connected(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
+    async def _connected(self) -> tuple[AIOKafkaAdminClient, Consumer]:
         if self._clients is None:
             settings = self._broker.client_settings(self._name)
-            self._clients = AIOKafkaAdminClient(**settings), AIOKafkaConsumer(**settings)
+            self._clients = AIOKafkaAdminClient(**settings), Consumer(**settings)
             for client in self._clients:
                 await client.start()
         return self._clients

@@ -13,12 +13,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from deskline_chassis import metrics
 from deskline_chassis.broker import Broker, until_broker
+from deskline_chassis.consumer import Consumer
 from deskline_chassis.decoding import cause_of
 from deskline_chassis.inbox import Position
 from deskline_chassis.postgres import Conn
@@ -145,7 +146,7 @@ class Watermarks:
         return max(0.0, (datetime.now(UTC) - latest.time).total_seconds())
 
     async def _follow(self, beat: Beat, stop: asyncio.Event) -> None:
-        consumer = AIOKafkaConsumer(
+        consumer = Consumer(
             **self._broker.client_settings("watermarks"),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -193,7 +194,7 @@ class Watermarks:
             await asyncio.sleep(1.0)
 
 
-async def _seek_to_last(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
+async def _seek_to_last(consumer: Consumer, places: Collection[TopicPartition]) -> None:
     consumer.assign(list(places))
     starts = await consumer.beginning_offsets(list(places))
     ends = await consumer.end_offsets(list(places))
@@ -214,7 +215,7 @@ class _Standing:
         self._heard[place] = self._clock()
         self._behind.pop(place, None)
 
-    async def check(self, consumer: AIOKafkaConsumer) -> bool:
+    async def check(self, consumer: Consumer) -> bool:
         """Ask the broker about silent partitions, whether it answered; raises TimeoutError, KafkaError."""
         now = self._clock()
         silent = [place for place, heard in self._heard.items() if now - heard > SILENT_SECONDS]

@@ -7,12 +7,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from deskline_chassis.broker import Broker, TopicsMissingError, ensure_topics
+from deskline_chassis.consumer import Consumer
 from deskline_chassis.runtime import Beat
 from deskline_chassis.watch import Standing, Watch
 from deskline_events.tickets import TicketRouted
@@ -94,7 +95,7 @@ class LiveFeed:
             delay = min(delay * 2, _BACKOFF_SECONDS[1])
 
     async def _follow(self) -> None:
-        consumer = AIOKafkaConsumer(
+        consumer = Consumer(
             **self._broker.client_settings(_NAME),
             group_id=None,
             enable_auto_commit=False,
@@ -117,7 +118,7 @@ class LiveFeed:
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
                 await asyncio.wait_for(consumer.stop(), 5.0)
 
-    async def _begin_at_the_end(self, consumer: AIOKafkaConsumer) -> None:
+    async def _begin_at_the_end(self, consumer: Consumer) -> None:
         places = await self._places()
         ends = await consumer.end_offsets(places)
         consumer.assign(places)
@@ -137,7 +138,7 @@ class LiveFeed:
             for partition in topic["partitions"]
         ]
 
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+    async def _read(self, consumer: Consumer) -> None:
         watch, looked_at = Watch(), time.monotonic()
         while True:
             batches: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MILLIS)
@@ -150,7 +151,7 @@ class LiveFeed:
                 looked_at = time.monotonic()
                 await _look(consumer, watch)
 
-    async def _rest(self, consumer: AIOKafkaConsumer) -> None:
+    async def _rest(self, consumer: Consumer) -> None:
         """Read nothing for a moment, unless more is there already."""
         places = consumer.assignment()
         for place in places:
@@ -192,7 +193,7 @@ def _queue_in(heard: Heard, value: bytes) -> UUID | None:
     return TicketRouted.model_validate_json(value).queue_id
 
 
-async def _look(consumer: AIOKafkaConsumer, watch: Watch) -> None:
+async def _look(consumer: Consumer, watch: Watch) -> None:
     """Whether the broker is there and the reading keeps up; raises StalledError."""
     places = sorted(consumer.assignment())
     positions = {place: await consumer.position(place) for place in places}
