@@ -1,7 +1,12 @@
 """Too much is on its way: the doors send messages away without a trace, and take them again by themselves."""
 
+import contextlib
+import os
 import re
+import signal
 import smtplib
+import socket
+from collections import Counter
 from collections.abc import Callable
 
 import httpx
@@ -66,3 +71,25 @@ def test_a_broker_that_is_away_shuts_no_door(intake: Intake) -> None:
     for number in range(3):
         send(process, mail(f"number {number}"))
     assert figure(process, "deskline_intake_shedding") == 0
+
+
+def test_flood_of_connections_waits_at_the_door_and_each_is_answered(intake: Intake) -> None:
+    intake.add_line()
+    process = intake.start()
+    port, many = process.smtp_port, 600
+    os.kill(process.child.pid, signal.SIGSTOP)
+    with contextlib.ExitStack() as held:
+        try:
+            # One that found the queue full would try for the second time after a second.
+            clients = [
+                held.enter_context(socket.create_connection(("127.0.0.1", port), 0.9)) for _ in range(many)
+            ]
+        finally:
+            os.kill(process.child.pid, signal.SIGCONT)
+        answers = Counter[int]()
+        for client in clients:
+            client.settimeout(30)
+            answers[int(client.recv(512)[:3])] += 1
+    assert answers[220] > 0
+    assert answers[421] > 0
+    assert answers.total() == many

@@ -36,6 +36,9 @@ HEAVY_BYTES: Final = 256 * 1024
 HEAVY_PARTS: Final = 60
 STORE_SECONDS: Final = 30.0
 CLOSE_SECONDS: Final = 5.0
+# Connections that wait to be let in. Who is to be sent away must get in as far as that: where the queue is
+# full, TCP tries again after 1, 3, 7, 15 and 31 s. asyncio listens anew, and with 100 unless told.
+WAITING: Final = 2_048
 _CROWDED: Final = "421 4.3.2 Too many connections, try again later"
 _PRESSED: Final = "4.3.2 Too much mail is on its way, try again later"
 _LATER: Final = "451 4.3.0 Not possible at the moment, try again later"
@@ -68,7 +71,7 @@ class SmtpDoor:
         running = asyncio.get_running_loop()
         host, port = self._settings.smtp_host, self._settings.smtp_port
         listener = _listen(host, port)
-        server = await running.create_server(self._session, sock=listener)
+        server = await running.create_server(self._session, sock=listener, backlog=WAITING)
         log.info("mail door open", host=host, port=listener.getsockname()[1])
         try:
             while not stop.is_set():
@@ -224,8 +227,7 @@ def _plain(address: str | None) -> str | None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        # Who is to be sent away must get in as far as that: a full queue would let them wait for nothing.
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=WAITING)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise FatalLoopError(WRONG_SETTINGS, f"can't listen for mail on {host} port {port}: {why}") from None
