@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from tests.chaos.faults import group, records, servers
 from tests.chaos.faults.links import Links
 from tests.chaos.plan import LINKS, Round, Step
-from tests.chaos.watch import Marks, Watch
+from tests.chaos.watch import Marks, Watch, seconds_until
 from tests.judging import poison
 from tests.judging.deadlines import Calm
 from tests.judging.poison import Poison
@@ -269,7 +269,8 @@ class Nemesis:
         self._system.supervisor.pause(leader)
         try:
             time.sleep(step.seconds)
-            handed_over = self._watch.terms(owner) > term
+            # The other one may be dead at the moment, or have just asked for the lease.
+            handed_over = seconds_until(lambda: self._watch.terms(owner) > term, PATIENCE) < PATIENCE
         finally:
             self._system.supervisor.resume(leader)
         with self._guard:
