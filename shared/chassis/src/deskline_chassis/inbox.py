@@ -106,11 +106,13 @@ def lock_streams(connection: Conn, reader: str, streams: Collection[StreamId]) -
 
 
 def _select_streams(connection: Conn, reader: str, streams: Sequence[StreamId]) -> dict[StreamId, StreamRow]:
+    # One by one and in their order, by the key: a join would be planned by what the table held once.
     rows = connection.execute(
-        "SELECT owner, subject, sequence, parked, waiting FROM reader_streams"
-        " WHERE reader = %s AND (owner, subject) IN (SELECT * FROM unnest(%s::text[], %s::uuid[]))"
-        " ORDER BY owner, subject FOR UPDATE",
-        (reader, [owner for owner, _ in streams], [subject for _, subject in streams]),
+        "SELECT kept.* FROM unnest(%s::text[], %s::uuid[]) AS asked (owner, subject) CROSS JOIN LATERAL"
+        " (SELECT owner, subject, sequence, parked, waiting FROM reader_streams AS stream"
+        " WHERE stream.reader = %s AND stream.owner = asked.owner AND stream.subject = asked.subject"
+        " FOR UPDATE) AS kept",
+        ([owner for owner, _ in streams], [subject for _, subject in streams], reader),
     ).fetchall()
     return _stream_rows(rows)
 
@@ -126,18 +128,19 @@ def write_streams(connection: Conn, reader: str, streams: dict[StreamId, StreamR
     """Keep how far these streams were applied."""
     if not streams:
         return
+    # All of them are there and locked; a conflict is found by the key, whatever the table held once.
     connection.execute(
-        "UPDATE reader_streams SET sequence = new.sequence, parked = new.parked, waiting = new.waiting"
-        " FROM unnest(%s::text[], %s::uuid[], %s::bigint[], %s::bool[], %s::bool[])"
-        " AS new (owner, subject, sequence, parked, waiting)"
-        " WHERE reader = %s AND reader_streams.owner = new.owner AND reader_streams.subject = new.subject",
+        "INSERT INTO reader_streams (reader, owner, subject, sequence, parked, waiting)"
+        " SELECT %s, * FROM unnest(%s::text[], %s::uuid[], %s::bigint[], %s::bool[], %s::bool[])"
+        " ON CONFLICT (reader, owner, subject) DO UPDATE"
+        " SET sequence = excluded.sequence, parked = excluded.parked, waiting = excluded.waiting",
         (
+            reader,
             [owner for owner, _ in streams],
             [subject for _, subject in streams],
             [row.sequence for row in streams.values()],
             [row.parked for row in streams.values()],
             [row.waiting for row in streams.values()],
-            reader,
         ),
     )
 

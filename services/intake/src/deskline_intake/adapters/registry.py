@@ -34,12 +34,12 @@ class PostgresRegistry:
 
     def people(self, connection: Conn, addresses: Collection[str]) -> dict[str, list[Person]]:
         rows = connection.execute(
-            "SELECT i.address, i.line_id, i.identity_id, c.contact_id, c.company_id,"
-            " coalesce(c.tier, o.tier), c.locale, c.verified"
-            " FROM identities i JOIN contacts c USING (contact_id)"
-            " LEFT JOIN companies o USING (company_id)"
-            " JOIN person_keys k ON k.subject = c.contact_id AND k.erased_at IS NULL"
-            " WHERE i.address = ANY(%s) ORDER BY i.identity_id",
+            "SELECT i.address, i.line_id, i.identity_id, i.contact_id, c.company_id,"
+            " coalesce(c.tier, (SELECT o.tier FROM companies o WHERE o.company_id = c.company_id)),"
+            " c.locale, c.verified FROM identities i CROSS JOIN LATERAL (SELECT company_id, tier, locale,"
+            " verified FROM contacts WHERE contacts.contact_id = i.contact_id OFFSET 0) AS c"
+            " CROSS JOIN LATERAL (SELECT FROM person_keys k WHERE k.subject = i.contact_id"
+            " AND k.erased_at IS NULL OFFSET 0) AS known WHERE i.address = ANY(%s) ORDER BY i.identity_id",
             (list(addresses),),
         ).fetchall()
         found: dict[str, list[Person]] = {}

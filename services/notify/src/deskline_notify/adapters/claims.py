@@ -19,14 +19,17 @@ from deskline_notify.domain.retrying import GIVE_UP_AFTER
 REFERENCES_KEPT: Final = 8
 
 _CLAIM: Final = (
-    "WITH chosen AS (SELECT n.place FROM notifications n WHERE n.state = 'pending' AND n.due_at <= now()"
+    # Candidates come one by one until there are enough of them, and each is asked for by the index of its
+    # ticket: as one join it would be planned by what the table held once, and look at all that is open.
+    "WITH chosen AS (SELECT n.place FROM (SELECT place, ticket_id, recipient_id FROM notifications"
+    " WHERE state = 'pending' AND due_at <= now() ORDER BY due_at, place FOR UPDATE SKIP LOCKED) AS n"
     # One recipient is told of one ticket in order: an acknowledgement never comes after a later reply.
-    " AND NOT EXISTS (SELECT FROM notifications earlier WHERE earlier.ticket_id = n.ticket_id"
-    " AND earlier.recipient_id = n.recipient_id AND earlier.place < n.place"
-    " AND earlier.state IN ('waiting', 'pending'))"
-    " ORDER BY n.due_at, n.place LIMIT %(limit)s FOR UPDATE OF n SKIP LOCKED)"
+    " WHERE (SELECT count(*) FROM (SELECT recipient_id, state FROM notifications AS e"
+    " WHERE e.ticket_id = n.ticket_id AND e.place < n.place OFFSET 0) AS earlier"
+    " WHERE earlier.recipient_id = n.recipient_id AND earlier.state IN ('waiting', 'pending')) = 0"
+    " LIMIT %(limit)s)"
     " UPDATE notifications n SET lease = %(lease)s, due_at = clock_timestamp() + %(seconds)s"
-    " FROM chosen WHERE n.place = chosen.place"
+    " WHERE n.place = ANY(ARRAY(SELECT place FROM chosen))"
     " RETURNING n.place, n.notification_id, n.kind, n.recipient_kind, n.recipient_id, n.ticket_id,"
     " n.message_id, n.fact_at, n.details, n.reply_text,"
     " coalesce(n.expires_at <= clock_timestamp(), false), n.attempts"
@@ -244,13 +247,14 @@ def settle(connection: Conn, verdicts: Sequence[Verdict]) -> list[Settled]:
         " reply_text = NULL, attempts = n.attempts + new.attempted, finished_at = clock_timestamp()"
         " FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::int[])"
         " AS new (place, lease, outcome, reason, attempted) WHERE n.place = new.place AND n.state = 'pending'"
-        " AND (n.lease = new.lease OR new.outcome = 'sent')" + _SETTLED + _IS_AWAITED,
+        " AND n.place = ANY(%b) AND (n.lease = new.lease OR new.outcome = 'sent')" + _SETTLED + _IS_AWAITED,
         (
             [one.place for one in verdicts],
             [one.lease for one in verdicts],
             [one.outcome for one in verdicts],
             [one.reason for one in verdicts],
             [int(one.attempted) for one in verdicts],
+            [one.place for one in verdicts],
         ),
         prepare=False,
     ).fetchall()

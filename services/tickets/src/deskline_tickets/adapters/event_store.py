@@ -167,13 +167,16 @@ class JoinedRecorder(AggregateRecorder):
         Where there is a newer snapshot of an event that is still in the log, the rows begin there, and the
         first brings its state.
         """
+        # Stream by stream and by the key: a join would be planned by what the tables held once.
         rows = self.connection.execute(
             f"SELECT {COLUMNS}, CASE WHEN e.sequence = s.version THEN s.state::text END"
             " FROM unnest(%(streams)s::uuid[], %(versions)s::bigint[]) AS w (stream, version)"
-            " LEFT JOIN snapshots s ON s.ticket_id = w.stream AND s.format = %(format)s"
-            " AND s.version > w.version AND EXISTS (SELECT FROM events x WHERE x.stream = s.ticket_id"
-            " AND x.sequence = s.version AND x.time = s.time)"
-            " JOIN events e ON e.stream = w.stream AND e.sequence >= coalesce(s.version, w.version)"
+            " LEFT JOIN LATERAL (SELECT version, state FROM snapshots AS one"
+            " WHERE one.ticket_id = w.stream AND one.format = %(format)s AND one.version > w.version"
+            " AND EXISTS (SELECT FROM events x WHERE x.stream = one.ticket_id"
+            " AND x.sequence = one.version AND x.time = one.time) OFFSET 0) AS s ON true"
+            " CROSS JOIN LATERAL (SELECT * FROM events WHERE events.stream = w.stream"
+            " AND events.sequence >= coalesce(s.version, w.version) OFFSET 0) AS e"
             " ORDER BY e.stream, e.sequence",
             {"streams": list(known), "versions": list(known.values()), "format": snapshot_format},
         ).fetchall()
