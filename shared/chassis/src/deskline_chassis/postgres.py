@@ -25,6 +25,10 @@ SESSION_OPTIONS: Final = {
     "timezone": "UTC",
 }
 
+# A prepared statement keeps the plan that was right for what its tables held then; in a young table that is
+# to read all of it, and minutes of load go by until it is planned anew (ADR 0036).
+BY_KEYS: Final = {"enable_seqscan": "off", "jit": "off"}
+
 WATCH_SECONDS: Final = 2.0
 
 # SQLSTATE classes that tell of the surroundings and not of the data: connection, resources, operator
@@ -68,11 +72,12 @@ def conninfo(url: str, name: str, **options: str) -> str:
 class Database:
     """A service's database: a pool of connections, each transaction committed or rolled back whole.
 
-    Errors are psycopg's; `psycopg_pool.PoolTimeout` (an OperationalError) when none is to be had.
+    Its statements find rows by indexes. Errors are psycopg's; `psycopg_pool.PoolTimeout` (an
+    OperationalError) when no connection is to be had.
     """
 
     def __init__(self, url: str, name: str, *, size: int = 8, search_path: str | None = None) -> None:
-        options = {} if search_path is None else {"search_path": search_path}
+        options = BY_KEYS | ({} if search_path is None else {"search_path": search_path})
         self.url = url
         self.name = name
         self._pool: ConnectionPool[Conn] = ConnectionPool(
