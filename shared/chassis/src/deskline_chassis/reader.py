@@ -123,6 +123,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             graceful_timeout=5.0,
             allow_auto_create_topics=False,
             consumer_only=True,
+            ahead=frozenset(self._broker.topic(keys_topic(owner)) for owner in self.spec.key_owners),
             **kept,
         )
         member = f"{self.spec.name}-{self._instance}"

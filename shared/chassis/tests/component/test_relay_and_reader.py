@@ -21,6 +21,7 @@ from shared.chassis.tests.house import NAME, PARTITIONS, House, running, until
 from deskline_chassis import metrics
 from deskline_chassis import reader as reader_module
 from deskline_chassis import relay as relay_module
+from deskline_chassis.fetching import PacedConsumer
 from deskline_chassis.reader import FENCED_EXIT
 from deskline_chassis.relay_state import RelayState, StoredKey, read_keys
 from deskline_chassis.republish import republish
@@ -153,6 +154,26 @@ async def test_fenced_twice_in_a_row_ends_the_process(house: House) -> None:
         with pytest.raises(FatalLoopError) as ended:
             reading.result()
         assert ended.value.exit_code == FENCED_EXIT == 3
+
+
+async def test_keys_that_have_come_are_given_with_the_first_events(house: House) -> None:
+    house.write(*["word"] * 60)
+    async with house.relaying():
+        await until("announced", house.announced)
+    events, keys = (house.broker.topic(topic("intake")) for topic in (events_topic, keys_topic))
+    # aiokafka asks for topics in an order of chance.
+    for _ in range(8):
+        consumer = PacedConsumer(**house.broker.client_settings("test"), ahead=frozenset({keys}))
+        await consumer.start()
+        try:
+            consumer.assign(
+                [TopicPartition(one, part) for one in (events, keys) for part in range(PARTITIONS)]
+            )
+            await consumer.seek_to_beginning()
+            found = await consumer.getmany(max_records=5)
+        finally:
+            await consumer.stop()
+        assert sum(len(records) for place, records in found.items() if place.topic == keys) == 60
 
 
 async def test_a_reader_that_joins_slowly_is_no_dead_reader(
