@@ -1,6 +1,7 @@
 """Does to the running system what the plan says, notes what happened, and waits for it to heal by itself."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -8,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 
 import httpx
@@ -24,6 +26,8 @@ from tests.judging.records import Findings
 from tests.judging.settling import OWNERS, READS
 from tests.judging.waiting import until
 from tests.witness import rows
+
+from deskline_local.errors import NotRunning
 
 HEALED_WITHIN = 30.0
 PATIENCE = 120.0
@@ -327,6 +331,38 @@ class Nemesis:
             supervisor = self._system.supervisor
             supervisor.wait_for(lambda: supervisor.pid(name) not in {killed, None}, ALIVE_SECONDS)
             self._links.disarm()
+
+    def crash_at(self, service: str, point: str, died: Callable[[], bool]) -> None:
+        """Let chance out of it: all of a service die at the point's next passing, until one did."""
+        self._say(f"nobody died at {point}: {service} does now")
+        begin, supervisor = datetime.now(UTC), self._system.supervisor
+        names = [one for one in self._watch.ports if one.split("-")[0] == service]
+        with self._crashing:
+            self._links.arm(service, f"{point}:1-1")
+            try:
+                self._renew(names)
+                supervisor.wait_for(died, PATIENCE)
+            finally:
+                self._links.disarm()
+            # Who did not come to the point is still to die there, at a time when nobody may.
+            self._renew(names)
+        with self._guard:
+            self.done.troubles.append(
+                Trouble(Step("crash point", (service, point)), begin, datetime.now(UTC))
+            )
+        self._heal(f"crash at {point}", and_catch_up=True)
+
+    def _renew(self, names: Iterable[str]) -> None:
+        supervisor = self._system.supervisor
+        for name in names:
+            before = supervisor.pid(name) if self._alive(name) else None
+            # One that comes to its point just now is renewed by that.
+            with contextlib.suppress(NotRunning):
+                supervisor.kill(name)
+            supervisor.wait_for(partial(self._is_another, name, before), ALIVE_SECONDS)
+
+    def _is_another(self, name: str, before: int | None) -> bool:
+        return self._system.supervisor.pid(name) not in {before, None}
 
     def _alive(self, name: str) -> bool:
         supervisor = self._system.supervisor
