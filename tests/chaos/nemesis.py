@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections import Counter
@@ -274,11 +275,11 @@ class Nemesis:
         try:
             time.sleep(step.seconds)
             # The other one may be dead at the moment, or have just asked for the lease.
-            handed_over = seconds_until(lambda: self._watch.terms(owner) > term, PATIENCE) < PATIENCE
+            took = seconds_until(lambda: self._watch.terms(owner) > term, HEALED_WITHIN)
         finally:
             self._system.supervisor.resume(leader)
         with self._guard:
-            self.done.handed_over += handed_over
+            self.done.handed_over += math.isfinite(took)
 
     def _leader_of(self, owner: str) -> str:
         deadline = time.monotonic() + ALIVE_SECONDS

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.faults.crash_points import POINTS, killed_at
@@ -263,7 +264,11 @@ def _crash_where_nobody_did(run: Run) -> None:
     """Some points are passed seldom, and whoever was to die there was killed before."""
     planned = {step.target[1] for one in run.played for step in one.steps if step.kind == "crash point"}
     for point in sorted(planned - set(run.crashes())):
-        run.nemesis.crash_at(POINTS[point][-1], point, lambda: run.crashes()[point] > 0)  # noqa: B023
+        run.nemesis.crash_at(POINTS[point][-1], point, partial(_died_at, run, point))
+
+
+def _died_at(run: Run, point: str) -> bool:
+    return run.crashes()[point] > 0
 
 
 def _undisturbed(run: Run, size: Size) -> None:

@@ -9,10 +9,12 @@ other, and an event that is applied before its key is set aside, woken and appli
 """
 
 import asyncio
+import contextlib
 import math
 from functools import partial
 from typing import Any, Final, cast
 
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 from faststream.kafka import KafkaBroker
 
@@ -56,9 +58,12 @@ class PacedConsumer(Consumer):
         found = await super().getmany(*places, timeout_ms=max(timeout_ms, WAIT_MS), max_records=max_records)
         ahead = [] if places else [place for place in self.assignment() if place.topic in self._ahead]
         if found and ahead:
-            keys = await super().getmany(*ahead, timeout_ms=0, max_records=MOST_KEYS)
-            for place, records in keys.items():
-                found.setdefault(place, []).extend(records)
+            # What was found is passed already and would not come again: an error of the keys may, and is
+            # raised by the next call, as aiokafka does it for one partition after another.
+            with contextlib.suppress(KafkaError):
+                keys = await super().getmany(*ahead, timeout_ms=0, max_records=MOST_KEYS)
+                for place, records in keys.items():
+                    found.setdefault(place, []).extend(records)
         return found
 
 

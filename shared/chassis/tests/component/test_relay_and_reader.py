@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import TopicAuthorizationFailedError
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from shared.chassis.tests.house import NAME, PARTITIONS, House, running, until
 
@@ -174,6 +175,27 @@ async def test_keys_that_have_come_are_given_with_the_first_events(house: House)
         finally:
             await consumer.stop()
         assert sum(len(records) for place, records in found.items() if place.topic == keys) == 60
+
+
+async def test_events_that_were_found_are_given_also_where_the_keys_fail(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events, keys = (
+        TopicPartition(house.broker.topic(topic("intake")), 0) for topic in (events_topic, keys_topic)
+    )
+
+    async def getmany(_consumer: Any, *places: TopicPartition, **_settings: Any) -> Any:
+        if places:
+            raise TopicAuthorizationFailedError(keys.topic)
+        return {events: ["an event"]}
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+    consumer = PacedConsumer(**house.broker.client_settings("test"), ahead=frozenset({keys.topic}))
+    consumer.assign([events, keys])
+    try:
+        assert await consumer.getmany(max_records=5) == {events: ["an event"]}
+    finally:
+        await consumer.stop()
 
 
 async def test_a_reader_that_joins_slowly_is_no_dead_reader(
