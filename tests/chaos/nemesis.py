@@ -1,34 +1,29 @@
 """Does to the running system what the plan says, notes what happened, and waits for it to heal by itself."""
 
 import asyncio
-import contextlib
 import math
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from random import Random
 
 import httpx
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
+from tests.chaos.crashing import ALIVE_SECONDS, Crashes
+from tests.chaos.done import Done
 from tests.chaos.faults import group, records, servers
 from tests.chaos.faults.links import Links
 from tests.chaos.plan import LINKS, Round, Step
 from tests.chaos.watch import Marks, Watch, seconds_until
 from tests.judging import poison
 from tests.judging.deadlines import Calm
-from tests.judging.poison import Poison
 from tests.judging.records import Findings
 from tests.judging.settling import OWNERS, READS
 from tests.judging.waiting import until
 from tests.witness import rows
-
-from deskline_local.errors import NotRunning
 
 HEALED_WITHIN = 30.0
 PATIENCE = 120.0
@@ -36,60 +31,14 @@ CATCH_UP_SECONDS = 20.0
 RECOVERED = timedelta(seconds=5)
 """After a recovery a deadline may be so late; only what is due later has to fire within 2 s."""
 
-ALIVE_SECONDS = 15.0
 EVENTS = [f"deskline.{owner}.events" for owner in OWNERS]
 CUT_AFTER = (200, 20_000)
 DELAY_SECONDS = (0.05, 0.4)
-CRASH_WITHIN = "1-40"
 INTAKE, TICKETS = "deskline.intake.events", "deskline.tickets.events"
 OPENED = "deskline.tickets.TicketOpened.v1"
-MOMENTS_APART = timedelta(seconds=5)
 TAKES_KAFKA = {"kafka killed", "kafka stopped", "kafka wiped", "kafka set back", "everything killed"}
 AGAIN = 300
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """A fault while it lasted; killed processes are told of by the watch."""
-
-    step: Step
-    begin: datetime
-    end: datetime
-
-    def is_in_the_way_of(self, service: str, servers: Collection[str]) -> bool:
-        """Whether it came between a service and one of these servers, or stopped the service itself."""
-        kind, target = self.step.kind, self.step.target
-        if kind in LINKS:
-            return target[0] == service and target[1] in servers
-        if kind in {"service stopped", "leader stopped", "rebalance storm"}:
-            return target[0].split("-")[0] == service
-        return kind == "everything killed" or kind.split(" ")[0] in servers
-
-    @property
-    def moments(self) -> list[datetime]:
-        """Moments of it, not far apart."""
-        found = [self.begin]
-        while found[-1] + MOMENTS_APART < self.end:
-            found.append(found[-1] + MOMENTS_APART)
-        return [*found, self.end]
-
-
-@dataclass
-class Done:
-    """What came of a plan."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    troubles: list[Trouble] = field(default_factory=list)
-    planted: list[Poison] = field(default_factory=list)
-    calms: list[Calm] = field(default_factory=list)
-    losses: list[datetime] = field(default_factory=list)
-    server_kills: int = 0
-    rebalances: int = 0
-    handed_over: int = 0
-    repeated: int = 0
-    rounds: int = 0
-    healed: list[tuple[str, float]] = field(default_factory=list)
 
 
 class Nemesis:
@@ -103,8 +52,7 @@ class Nemesis:
         self._watch = watch
         self._chance = Random(seed)
         self._say = say
-        self._guard = threading.Lock()
-        self._crashing = threading.Lock()
+        self._crashes = Crashes(links, watch, self._chance)
         self._kafka_is_there = threading.Event()
         self._kafka_is_there.set()
         self._hows: dict[str, Callable[[Step], None]] = {
@@ -117,9 +65,9 @@ class Nemesis:
             "everything killed": lambda _: self._everything_killed(),
             "leader stopped": self._leader_stopped,
             "rebalance storm": self._storm,
-            "service killed": self._killed,
-            "service stopped": self._stopped,
-            "crash point": self._crash,
+            "service killed": lambda step: self._crashes.kill(*step.target),
+            "service stopped": lambda step: self._crashes.stop(step.target[0], step.seconds),
+            "crash point": lambda step: self._crashes.arm(*step.target),
             "poison": lambda _: self._when_kafka_is_there(self._plant),
             "future": lambda _: self._when_kafka_is_there(self._plant_future),
             "records repeated": lambda _: self._when_kafka_is_there(self._repeat),
@@ -164,9 +112,17 @@ class Nemesis:
         finally:
             if takes_kafka:
                 self._kafka_is_there.set()
-        with self._guard:
+        with self.done.guard:
             self.done.counts[step.kind] += 1
-            self.done.troubles.append(Trouble(step, begin, datetime.now(UTC)))
+        self.done.passed(step, begin)
+
+    def crash_at(self, service: str, point: str, died: Callable[[], bool]) -> None:
+        """At a crash point that chance has passed by; and wait until it healed."""
+        self._say(f"nobody died at {point}: {service} does now")
+        begin = datetime.now(UTC)
+        self._crashes.certainly(service, point, died)
+        self.done.passed(Step("crash point", (service, point)), begin)
+        self._heal(f"crash at {point}", and_catch_up=True)
 
     # I12
 
@@ -213,13 +169,13 @@ class Nemesis:
         self._count_servers(1)
 
     def _count_servers(self, killed: int) -> None:
-        with self._guard:
+        with self.done.guard:
             self.done.server_kills += killed
 
     def _wiped(self) -> None:
         before, lost = self._epochs_that_can_be_lost(), datetime.now(UTC)
         servers.wipe_kafka(self._system.stack)
-        with self._guard:
+        with self.done.guard:
             self.done.losses += [lost, datetime.now(UTC)]
         self._count_servers(1)
         self._judge_raised("kafka wiped", before)
@@ -257,7 +213,7 @@ class Nemesis:
         remembered = servers.Remembered(self._system.stack)
         time.sleep(step.seconds)
         remembered.put_back()
-        with self._guard:
+        with self.done.guard:
             self.done.losses.append(datetime.now(UTC))
         self._count_servers(1)
         self._judge_raised("kafka set back", before)
@@ -278,7 +234,7 @@ class Nemesis:
             took = seconds_until(lambda: self._watch.terms(owner) > term, HEALED_WITHIN)
         finally:
             self._system.supervisor.resume(leader)
-        with self._guard:
+        with self.done.guard:
             self.done.handed_over += math.isfinite(took)
 
     def _leader_of(self, owner: str) -> str:
@@ -302,72 +258,8 @@ class Nemesis:
         (reader,) = step.target
         topics = [f"deskline.{owner}.events" for owner in READS[reader]]
         caused = group.storm(self._system.bootstrap, f"deskline.{reader}", topics, step.seconds)
-        with self._guard:
+        with self.done.guard:
             self.done.rebalances += caused.rebalances
-
-    # Single processes
-
-    def _killed(self, step: Step) -> None:
-        (name,) = step.target
-        if self._alive(name):
-            self._system.supervisor.kill(name)
-
-    def _stopped(self, step: Step) -> None:
-        (name,) = step.target
-        if self._alive(name):
-            self._system.supervisor.pause(name)
-            time.sleep(step.seconds)
-            self._system.supervisor.resume(name)
-
-    def _crash(self, step: Step) -> None:
-        """Its next life ends at the point, and the present one now."""
-        service, point = step.target
-        name = self._chance.choice([one for one in self._watch.ports if one.split("-")[0] == service])
-        replica = int(name.partition("-")[2] or 0)
-        with self._crashing:
-            if not self._alive(name):
-                return
-            self._links.arm(service, f"{point}:{CRASH_WITHIN}", replica)
-            killed = self._system.supervisor.kill(name)
-            supervisor = self._system.supervisor
-            supervisor.wait_for(lambda: supervisor.pid(name) not in {killed, None}, ALIVE_SECONDS)
-            self._links.disarm()
-
-    def crash_at(self, service: str, point: str, died: Callable[[], bool]) -> None:
-        """Let chance out of it: all of a service die at the point's next passing, until one did."""
-        self._say(f"nobody died at {point}: {service} does now")
-        begin, supervisor = datetime.now(UTC), self._system.supervisor
-        names = [one for one in self._watch.ports if one.split("-")[0] == service]
-        with self._crashing:
-            self._links.arm(service, f"{point}:1-1")
-            try:
-                self._renew(names)
-                supervisor.wait_for(died, PATIENCE)
-            finally:
-                self._links.disarm()
-            # Who did not come to the point is still to die there, at a time when nobody may.
-            self._renew(names)
-        with self._guard:
-            self.done.troubles.append(
-                Trouble(Step("crash point", (service, point)), begin, datetime.now(UTC))
-            )
-        self._heal(f"crash at {point}", and_catch_up=True)
-
-    def _renew(self, names: Iterable[str]) -> None:
-        supervisor = self._system.supervisor
-        for name in names:
-            before = supervisor.pid(name) if self._alive(name) else None
-            # One that comes to its point just now is renewed by that.
-            with contextlib.suppress(NotRunning):
-                supervisor.kill(name)
-            supervisor.wait_for(partial(self._is_another, name, before), ALIVE_SECONDS)
-
-    def _is_another(self, name: str, before: int | None) -> bool:
-        return self._system.supervisor.pid(name) not in {before, None}
-
-    def _alive(self, name: str) -> bool:
-        supervisor = self._system.supervisor
-        return supervisor.wait_for(lambda: supervisor.pid(name) is not None, ALIVE_SECONDS)
 
     # Links and records
 
@@ -410,13 +302,13 @@ class Nemesis:
     def _plant(self, bootstrap: str) -> None:
         """What nobody can read, on every partition of two topics, and a stream that begins badly."""
         planted = [*poison.plant(bootstrap, INTAKE), *poison.plant(bootstrap, TICKETS, broken=OPENED)]
-        with self._guard:
+        with self.done.guard:
             self.done.planted += planted
 
     def _plant_future(self, bootstrap: str) -> None:
         for topic in (INTAKE, TICKETS):
             planted = asyncio.run(records.plant_future(bootstrap, topic)).all
-            with self._guard:
+            with self.done.guard:
                 self.done.planted += planted
 
     def _repeat(self, bootstrap: str) -> None:
@@ -424,5 +316,5 @@ class Nemesis:
         same, mixed = self._chance.sample(EVENTS, 2)
         repeated = asyncio.run(records.repeat_records(bootstrap, [same], AGAIN))
         repeated += asyncio.run(records.shuffle_streams(bootstrap, [mixed], self._chance, AGAIN))
-        with self._guard:
+        with self.done.guard:
             self.done.repeated += repeated

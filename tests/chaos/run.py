@@ -57,11 +57,15 @@ def say(what: str) -> None:
 
 @dataclass(frozen=True)
 class Size:
-    """How much of it: at least so many messages and rounds, at so many messages a second."""
+    """How much of it: at least so many messages and rounds, at so many messages a second.
+
+    When nothing is disturbed any more, what is missing of the messages comes at a rate of its own.
+    """
 
     messages: int
     rounds: int
     rate: float
+    rate_in_peace: float
     minutes: float = 0.0
 
     def goes_on(self, number: int, since: float) -> bool:
@@ -278,13 +282,14 @@ def _undisturbed(run: Run, size: Size) -> None:
     until("half a minute of calm", lambda: time.time() - since >= AFTER_THE_LAST, AFTER_THE_LAST + 5)
     until("nothing waits any more", run.watch.caught_up, PATIENCE)
     began = datetime.now(UTC)
+    run.crowd.go_on(size.rate_in_peace)
     goal = size.messages
 
     def enough() -> bool:
         run.crowd.check()
         return run.crowd.ledger.accepted >= goal
 
-    until(f"{goal} messages accepted", enough, PATIENCE + goal / size.rate)
+    until(f"{goal} messages accepted", enough, PATIENCE + goal / size.rate_in_peace)
     again = run.watch.restarts() - restarts
     run.nemesis.findings.check("I12 stays", again == 0, f"{again} processes ended by themselves")
     run.nemesis.done.calms.append(Calm(began, datetime.now(UTC)))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from tests.chaos.nemesis import MOMENTS_APART, Trouble
+from tests.chaos.done import MOMENTS_APART, Trouble
 from tests.chaos.plan import Step
 from tests.chaos.workload import Crowd, Doors, Ledger, Message, Outcome, canary, form_of, mail_of
 

@@ -132,7 +132,7 @@ class Crowd:
         self._chance = random.Random(seed)
         self._turn = threading.Lock()
         self._began = 0.0
-        self._number = 0
+        self._first = self._number = 0
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._failures: list[BaseException] = []
@@ -145,6 +145,11 @@ class Crowd:
         ]
         for thread in self._threads:
             thread.start()
+
+    def go_on(self, rate: float) -> None:
+        """At another pace, whatever is not caught up yet."""
+        with self._turn:
+            self._began, self._first, self._rate = time.monotonic(), self._number, rate
 
     def end(self, seconds: float) -> None:
         """Nobody begins another message; those who are at one end it."""
@@ -174,7 +179,7 @@ class Crowd:
     def _next(self) -> Message | None:
         """The next message, when its time has come."""
         with self._turn:
-            due = self._began + self._number / self._rate
+            due = self._began + (self._number - self._first) / self._rate
             message = self._make(self._number)
             self._number += 1
         if self._ended.wait(max(0.0, due - time.monotonic())):
