@@ -16,7 +16,7 @@ from tests.chaos.crashing import ALIVE_SECONDS, Crashes
 from tests.chaos.done import Done
 from tests.chaos.faults import group, records, servers
 from tests.chaos.faults.links import Links
-from tests.chaos.plan import LINKS, Round, Step
+from tests.chaos.plan import LINKS, PAST_THE_LEASE, Round, Step
 from tests.chaos.watch import Marks, Watch, seconds_until
 from tests.judging import poison
 from tests.judging.deadlines import Calm
@@ -123,6 +123,12 @@ class Nemesis:
         self._crashes.certainly(service, point, died)
         self.done.passed(Step("crash point", (service, point)), begin)
         self._heal(f"crash at {point}", and_catch_up=True)
+
+    def hand_over(self, owner: str) -> None:
+        """A lease, where none was: whoever was to take it over was dead, or just asking for it."""
+        self._say(f"no lease was handed over: the leader of {owner} is stopped now")
+        self._do(Step("leader stopped", (owner,), PAST_THE_LEASE))
+        self._heal(f"the leader of {owner} stopped")
 
     # I12
 

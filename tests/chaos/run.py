@@ -245,7 +245,7 @@ def play(run: Run, size: Size) -> None:
     teller.start()
     try:
         run.nemesis.play(_noted(run), lambda number: size.goes_on(number, began))
-        _crash_where_nobody_did(run)
+        _make_up_for_chance(run)
         _undisturbed(run, size)
         run.crowd.end(PATIENCE)
         run.shifts.over()
@@ -264,11 +264,14 @@ def _noted(run: Run) -> Iterator[Round]:
         yield one
 
 
-def _crash_where_nobody_did(run: Run) -> None:
-    """Some points are passed seldom, and whoever was to die there was killed before."""
+def _make_up_for_chance(run: Run) -> None:
+    """Some points are passed seldom, and whoever was to die there, or to lead next, was killed before."""
     planned = {step.target[1] for one in run.played for step in one.steps if step.kind == "crash point"}
     for point in sorted(planned - set(run.crashes())):
         run.nemesis.crash_at(POINTS[point][-1], point, partial(_died_at, run, point))
+    stopped = [step.target[0] for one in run.played for step in one.steps if step.kind == "leader stopped"]
+    if stopped and not run.nemesis.done.handed_over:
+        run.nemesis.hand_over(stopped[-1])
 
 
 def _died_at(run: Run, point: str) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer  # noqa: TID251
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]

@@ -9,7 +9,7 @@ import time
 from typing import Any, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
@@ -18,6 +18,7 @@ from faststream.security import BaseSecurity, SASLScram512
 from deskline_chassis import metrics
 from deskline_chassis.applying import Applier, Batch, Outcome, ReaderSpec, SurroundingsError
 from deskline_chassis.broker import Broker, read_by_nobody, until_broker
+from deskline_chassis.consumer import Consumer
 from deskline_chassis.decoding import Place, Record
 from deskline_chassis.fetching import PacedBroker, PacedConsumer
 from deskline_chassis.parking import counts, newly_parked, positions_of, redrive_understood
@@ -203,7 +204,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             self._beat.progress()
         await self._follow(consumer, outcome)
 
-    async def _follow(self, consumer: AIOKafkaConsumer, outcome: Outcome) -> None:
+    async def _follow(self, consumer: Consumer, outcome: Outcome) -> None:
         for place in outcome.committed:
             self._fenced.pop(place, None)
         for place in outcome.fenced:
@@ -219,7 +220,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         if time.monotonic() - self._hinted >= HINT_SECONDS:
             await self._hint(consumer)
 
-    async def _hint(self, consumer: AIOKafkaConsumer) -> None:
+    async def _hint(self, consumer: Consumer) -> None:
         """Commit offsets: they only tell others how far this reader is, so not after every batch."""
         mine = consumer.assignment()
         hints = {tp: offset for tp, offset in self._hints.items() if tp in mine}
@@ -229,7 +230,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
                 # A client whose group's coordinator is gone tries for ever.
                 await asyncio.wait_for(consumer.commit(hints), HINT_PATIENCE)
 
-    async def _start_of(self, consumer: AIOKafkaConsumer, place: Place, offset: int) -> int:
+    async def _start_of(self, consumer: Consumer, place: Place, offset: int) -> int:
         # Where an operator let old records go, the partition's start lies above the position.
         tp = TopicPartition(*place)
         try:
@@ -241,12 +242,12 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._insist(self.applier.reset, place, start)
         return start
 
-    def _seek(self, consumer: AIOKafkaConsumer, place: Place, offset: int) -> None:
+    def _seek(self, consumer: Consumer, place: Place, offset: int) -> None:
         # The partition may have been taken away meanwhile; its next owner seeks for itself.
         with contextlib.suppress(IllegalStateError):
             consumer.seek(TopicPartition(*place), offset)
 
-    def _seek_to_last(self, consumer: AIOKafkaConsumer, place: Place, offset: int) -> None:
+    def _seek_to_last(self, consumer: Consumer, place: Place, offset: int) -> None:
         # The last record that was applied comes again: by its epoch one sees that a topic was lost and
         # announced anew to the same length, which nothing else tells before the next record.
         self._seek(consumer, place, max(0, offset - 1))
@@ -304,7 +305,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             raise TimeoutError("the consumer stalled")
         beat.progress()
 
-    async def _standings(self, consumer: AIOKafkaConsumer) -> dict[Place, Standing]:
+    async def _standings(self, consumer: Consumer) -> dict[Place, Standing]:
         topics = {self._broker.topic(topic) for topic in self._topics}
         # Positions before ends: an end that is asked for first lies below a position that moved meanwhile.
         rows = await self._insist(positions_of, self._database, self.spec.name)
