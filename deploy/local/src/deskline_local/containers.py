@@ -153,13 +153,22 @@ class ContainerServer(ABC):
                 volume.remove()
 
     def written(self) -> dict[Path, bytes]:
-        """What it said, and the files of its data that are named like a log: Kafka's segments."""
-        packed, _ = self._wrapped().get_archive(self.data)
+        """What it said, and the files of its data that are named like a log: Kafka's segments.
+
+        Raises NotRunning where they can't be read.
+        """
         found = {Path(f"{self.name}.log"): self._wrapped().logs()}
-        with tarfile.open(fileobj=io.BytesIO(b"".join(packed))) as archive:
-            for one in archive:
-                if one.name.endswith(".log") and (content := archive.extractfile(one)) is not None:
-                    found[Path(self.name) / one.name] = content.read()
+        # Packed in there: the engine would pack all data, where each partition has 20 MB of empty index.
+        packing = ["find", ".", "-type", "f", "-name", "*.log", "-exec", "tar", "-cf", "-", "{}", "+"]
+        code, (packed, said) = self._wrapped().exec_run(packing, workdir=self.data, demux=True)
+        if code != 0:
+            message = f"the files of {self.name} can't be read: {(said or b'').decode('utf-8', 'replace')}"
+            raise NotRunning(message)
+        if packed:
+            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+                for one in archive:
+                    if (content := archive.extractfile(one)) is not None:
+                        found[Path(self.name) / one.name] = content.read()
         return found
 
     def remove(self) -> None:
