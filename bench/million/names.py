@@ -65,6 +65,11 @@ class NameMaker:
         """Whether it is another one in each copy."""
         return token in self._makers or DAY.match(token) is not None
 
+    def first_behind(self, number: int, change: int) -> int:
+        """The first copy whose tickets' numbers and changes of keys lie behind these."""
+        changes = self._changes()
+        return 1 + max(-(-number // self._highest()), -(-(change - changes[-1]) // len(changes)))
+
     def for_tokens(self, tokens: Iterable[str]) -> "Recipe":
         """What makes these, and what they are derived from, in an order that works."""
         steps: dict[str, Maker] = {}
@@ -135,6 +140,9 @@ class NameMaker:
     def _highest(self) -> int:
         return max(int(number) for number in self._column("tickets", "tickets_index", "number"))
 
+    def _changes(self) -> list[int]:
+        return sorted(int(one) for one in self._column("intake", "person_keys", "change_id"))
+
     def _notifications(self) -> None:
         tokens = dict(
             zip(
@@ -170,7 +178,7 @@ class NameMaker:
         for subject, text in wrapped:
             make = partial(_wrapped, template.key_encryption_key, template.keys[subject])
             self._add(text.removeprefix("\\\\"), make)
-        changes = sorted(int(one) for one in self._column("intake", "person_keys", "change_id"))
+        changes = self._changes()
         for change in changes:
             self._add(changed(change), partial(_change, change - changes[0], len(changes), changes[-1]))
         addresses = set(self._column("intake", "identities", "address"))

@@ -9,10 +9,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import psycopg
+
 from bench.company import Company
 from bench.million import announcing
 from bench.million.loading import Loaded, Plan, load
 from bench.million.making import make
+from bench.million.names import NameMaker
 from bench.million.template import OWNERS, Template
 
 # The largest first, so that none is left over at the end.
@@ -63,7 +66,7 @@ class World:
             return 0.0
         system, started = self._company.system, time.monotonic()
         announcing.stop_services(system)
-        plan = Plan(self.copies + 1, count)
+        plan = Plan(self._first(), count)
         self._load_all(plan)
         self._copies_file.write_text(json.dumps(self.copies + count), encoding="utf-8")
         announcing.announce(system, self._say)
@@ -73,6 +76,18 @@ class World:
         announcing.start_services(system)
         self._company.everybody_online()
         return taken
+
+    def _first(self) -> int:
+        """The number of a copy that takes nothing from what came through the doors meanwhile."""
+        number = self._highest("tickets", "SELECT max(number) FROM tickets_index")
+        return NameMaker(self.template).first_behind(
+            number, self._highest("intake", "SELECT max(change_id) FROM person_keys")
+        )
+
+    def _highest(self, owner: str, statement: str) -> int:
+        with psycopg.connect(self._company.system.owner_url(owner)) as connection:
+            row = connection.execute(statement.encode()).fetchone()
+        return 0 if row is None else int(row[0])
 
     def _load_all(self, plan: Plan) -> None:
         system = self._company.system

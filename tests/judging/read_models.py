@@ -154,7 +154,6 @@ def check_analytics(findings: Findings, topics: dict[str, list[Published]], url:
     flow = table(url, f"SELECT 'all' AS rows, {sums} FROM daily_flow", "rows")
     check_rows(findings, "I8 analytics", {"all": recounting.flow(topics)}, flow)
     counted = recounting.work(topics["tickets"])
-    names = ("offered", "accepted", "declined", "timed_out", "replies")
-    sums = ", ".join(f"sum({name})::int AS {name}" for name in names)
+    sums = ", ".join(f"sum({name})::int AS {name}" for name in recounting.WORK)
     load = table(url, f"SELECT operator_id, {sums} FROM operator_load GROUP BY operator_id", "operator_id")
     check_rows(findings, "I8 analytics", counted, load)

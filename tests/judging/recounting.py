@@ -281,8 +281,11 @@ def flow(topics: dict[str, list[Published]]) -> Json:
     }
 
 
+WORK = ("offered", "accepted", "declined", "timed_out", "replies", "resolved")
+
+
 def work(tickets: Iterable[Published]) -> dict[str, dict[str, Any]]:
-    """Operator → what they were offered, accepted, declined, answered."""
+    """Operator → what they were offered, accepted, declined, answered, resolved."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     named = {
         "TicketOffered": "offered",
@@ -291,10 +294,18 @@ def work(tickets: Iterable[Published]) -> dict[str, dict[str, Any]]:
         "OperatorReplied": "replies",
     }
     for events in first_occurrences(tickets).values():
-        for event in events:
+        assignee: str | None = None
+        for event in sorted(events, key=lambda one: one.sequence):
             if event.name in named:
                 counts[event.data["operator_id"]][named[event.name]] += 1
             elif event.name == "OfferEnded" and event.data["reason"] == "timed_out":
                 counts[event.data["operator_id"]]["timed_out"] += 1
-    columns = ("offered", "accepted", "declined", "timed_out", "replies")
-    return {operator: {name: found[name] for name in columns} for operator, found in counts.items()}
+            elif event.name == "StageChanged" and event.data["after"] == "resolved":
+                # What the system resolves is the work of whoever had it.
+                actor = event.data["actor"]
+                credited = actor["id"] if actor["kind"] == "operator" else assignee
+                if credited is not None:
+                    counts[credited]["resolved"] += 1
+            if event.name in {"TicketAccepted", "TicketUnassigned"}:
+                assignee = event.data["operator_id"] if event.name == "TicketAccepted" else None
+    return {operator: {name: found[name] for name in WORK} for operator, found in counts.items()}
