@@ -34,16 +34,23 @@ def chosen() -> tuple[str, ...]:
     return asked
 
 
+def keep(figures: Figures) -> None:
+    """Write what was measured into docs/benchmarks.md."""
+    measured = {
+        name: report.here(values, figures.notes.get(name, ())) for name, values in figures.values.items()
+    }
+    if os.environ.get("KEEP", "1") != "0":
+        report.keep(measured)
+
+
 def main() -> None:
-    """Measure what was asked for, group by group, keeping each as soon as it is there."""
+    """Measure what was asked for, group by group, keeping what is there however a group ends."""
     figures = Figures(chosen(), say)
     for group in (on_a_company, on_the_chassis, on_a_million):
-        group(figures)
-        measured = {
-            name: report.here(values, figures.notes.get(name, ())) for name, values in figures.values.items()
-        }
-        if os.environ.get("KEEP", "1") != "0":
-            report.keep(measured)
+        try:
+            group(figures)
+        finally:
+            keep(figures)
     for row in ROWS:
         if row.name in figures.values:
             say(f"{row.name}: {report.spread(figures.values[row.name])} {row.unit}")

@@ -1,13 +1,20 @@
 """Search in Russian and English, over what customers and operators wrote, within the caller's reach."""
 
 import random
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from services.analytics.tests.door import Door, problem
+from shared.chassis.tests.plans import looked_at
+
+from deskline_analytics.queries import searching
+from deskline_analytics.queries.visibility import Reach
 
 pytestmark = pytest.mark.component
+
+EVERYWHERE = 400
 
 
 class Desk:
@@ -190,3 +197,46 @@ def test_what_a_search_does_not_take_is_refused(desk: Desk, opened: Any, more: d
 def test_an_answer_is_not_kept_on_the_way(desk: Desk, opened: Any) -> None:
     desk.ticket("договор")
     assert opened().search("договор").headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("words", ["касса", "касса or чек", "-весна"])
+def test_words_that_are_everywhere_are_read_from_the_newest_on(
+    desk: Desk, shared_rig: Any, fill: Any, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    tickets = [str(desk.ticket("касса", "и чек")) for _ in range(EVERYWHERE)]
+    fill(shared_rig, desk.story)
+    for name, value in {"MAX_RANKED": 20, "SAMPLE": 20, "MAX_READ": 100}.items():
+        monkeypatch.setattr(searching, name, value)
+
+    with shared_rig.database.transaction() as connection:
+
+        def found() -> list[str]:
+            asked = searching.Search(searching.compile_words(connection, words), datetime.now(UTC))
+            page, _ = searching.search(connection, asked, Reach("number IS NOT NULL", {}), None, 50)
+            assert all("ranked" not in one for one in page)
+            return [str(one["ticket_id"]) for one in page]
+
+        before = looked_at(connection, "ticket_documents")
+        newest = found()
+        read = looked_at(connection, "ticket_documents") - before
+        assert len(newest) == 20
+        assert set(newest) <= set(tickets)
+        assert read <= EVERYWHERE / 2
+        # Where reading on brings too few, the index on words is asked: the same are found.
+        monkeypatch.setattr(searching, "MAX_READ", 10)
+        assert found() == newest
+
+
+def test_a_word_that_a_sample_holds_and_few_messages_is_found_as_well(
+    desk: Desk, shared_rig: Any, fill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = str(desk.ticket("касса", "старая"))
+    for _ in range(30):
+        desk.ticket("принтер", "новый")
+    fill(shared_rig, desk.story)
+    for name, value in {"COMMON": 1, "MAX_READ": 5}.items():
+        monkeypatch.setattr(searching, name, value)
+    with shared_rig.database.transaction() as connection:
+        asked = searching.Search(searching.compile_words(connection, "касса"), datetime.now(UTC))
+        page, _ = searching.search(connection, asked, Reach("number IS NOT NULL", {}), None, 50)
+    assert [str(one["ticket_id"]) for one in page] == [old]

@@ -18,7 +18,9 @@ def freshness(connection: Conn, owners: tuple[str, ...]) -> AsOf:
     return {owner: found.get(owner) for owner in owners}
 
 
-def dicts(connection: Conn, query: str, values: Mapping[str, Any]) -> list[Answer]:
-    """The rows of a query, each as a dictionary."""
+def dicts(
+    connection: Conn, query: str, values: Mapping[str, Any], *, prepare: bool | None = None
+) -> list[Answer]:
+    """The rows of a query, each as a dictionary; `prepare=False`: planned anew for these values."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, values).fetchall()
+        return cursor.execute(query, values, prepare=prepare).fetchall()
