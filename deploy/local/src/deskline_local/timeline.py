@@ -5,12 +5,10 @@ import threading
 from datetime import UTC, datetime
 from typing import Final
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
-
-from deskline_chassis.consumer import Consumer
 
 COLOURS: Final = {
     "intake": "cyan",
@@ -46,7 +44,7 @@ class Timeline:
         asyncio.run(self._follow())
 
     async def _follow(self) -> None:
-        consumer = Consumer(bootstrap_servers=self._bootstrap, metadata_max_age_ms=1000)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, metadata_max_age_ms=1000)
         await consumer.start()
         try:
             while not self._ended.is_set():
@@ -54,7 +52,7 @@ class Timeline:
         finally:
             await consumer.stop()
 
-    async def _take(self, consumer: Consumer) -> None:
+    async def _take(self, consumer: AIOKafkaConsumer) -> None:
         metadata = await consumer._client.fetch_all_metadata()  # noqa: SLF001 -- an assignment needs the partitions
         found = {TopicPartition(t, p) for t in TOPICS for p in metadata.partitions_for_topic(t) or ()}
         if found and found != consumer.assignment():
