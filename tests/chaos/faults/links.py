@@ -176,5 +176,6 @@ def _reserved(count: int) -> Iterator[list[int]]:
         free: list[int] = []
         for _ in range(count):
             free.append(choose(set(free)))
-            held.enter_context(socket.socket()).bind((HOST, free[-1]))
+            # Listening, and past connections that are only waiting to be forgotten, as `choose` looks.
+            held.enter_context(socket.create_server((HOST, free[-1])))
         yield free
