@@ -33,10 +33,13 @@ class Dated(Journey):
 
     @classmethod
     def before(cls, now: datetime, seed: int, tickets: int, events: int) -> "Dated":
-        """So many tickets and events, the last of them an hour before `now`; the same for the same seed."""
-        span = cls(seed).live(tickets, events)
+        """So many tickets and events, the last of them an hour before `now`; the same for the same seed.
+
+        An offer of the last ticket is declined, which is rare: questions of the last days find one on any day.
+        """
+        span = cls(seed).live(tickets - 1, events).decline_one()
         length = span.recorded[-1] - span.recorded[0]
-        return cls(seed, begin=now - timedelta(hours=1) - length).live(tickets, events)
+        return cls(seed, begin=now - timedelta(hours=1) - length).live(tickets - 1, events).decline_one()
 
     def at(self, moment: datetime) -> Self:
         """Let the clock stand at this moment."""
@@ -93,6 +96,13 @@ class Dated(Journey):
             if number % 10 == 9:
                 self.set_aside()
         self.introduce(self.operators[0], self.teams[0], employed=False)
+        return self
+
+    def decline_one(self) -> Self:
+        """Let a ticket more be opened, and its offer be declined."""
+        last = self.open()
+        self.offer(last)
+        self.decline(last)
         return self
 
     def events(self) -> list[tuple[Envelope, Fact]]:
