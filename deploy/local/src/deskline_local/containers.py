@@ -15,7 +15,7 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.container import DockerContainer
 
 from deskline_local import kafka_wire, ports, postgres
-from deskline_local.errors import NotRunning, StartFailed, StillRunning
+from deskline_local.errors import NotRunning, StartFailed, StillRunning, Unreadable
 from deskline_local.kafka import PORT_VARIABLE as KAFKA_PORT
 from deskline_local.kafka import SETTINGS, new_cluster_id
 from deskline_local.server import POLL, START_DEADLINE, STOP_GRACE, Progress
@@ -155,7 +155,7 @@ class ContainerServer(ABC):
     def written(self) -> dict[Path, bytes]:
         """What it said, and the files of its data that are named like a log: Kafka's segments.
 
-        Raises NotRunning where they can't be read.
+        Raises Unreadable where the files can't be packed.
         """
         found = {Path(f"{self.name}.log"): self._wrapped().logs()}
         # Packed in there: the engine would pack all data, where each partition has 20 MB of empty index.
@@ -163,7 +163,7 @@ class ContainerServer(ABC):
         code, (packed, said) = self._wrapped().exec_run(packing, workdir=self.data, demux=True)
         if code != 0:
             message = f"the files of {self.name} can't be read: {(said or b'').decode('utf-8', 'replace')}"
-            raise NotRunning(message)
+            raise Unreadable(message)
         if packed:
             with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
                 for one in archive:

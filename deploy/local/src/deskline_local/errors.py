@@ -22,6 +22,10 @@ class NotRunning(StackError):
     """The server is down, and what was asked needs it up."""
 
 
+class Unreadable(StackError):
+    """What a server wrote can't be read from outside."""
+
+
 class StillRunning(StackError):
     """The server is up, and what was asked needs it down."""
 

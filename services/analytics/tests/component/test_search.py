@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from services.analytics.tests.door import Door, problem
-from shared.chassis.tests.plans import looked_at
+from shared.chassis.tests.plans import looked_at, never_analyse
 
 from deskline_analytics.queries import searching
 from deskline_analytics.queries.visibility import Reach
@@ -204,6 +204,8 @@ def test_words_that_are_everywhere_are_read_from_the_newest_on(
     desk: Desk, shared_rig: Any, fill: Any, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     tickets = [str(desk.ticket("касса", "и чек")) for _ in range(EVERYWHERE)]
+    # A sample this small is less than a page of the table, once it is known how large that is.
+    never_analyse(shared_rig.analytics.owner_url, "ticket_documents")
     fill(shared_rig, desk.story)
     for name, value in {"MAX_RANKED": 20, "SAMPLE": 20, "MAX_READ": 100}.items():
         monkeypatch.setattr(searching, name, value)
@@ -240,3 +242,23 @@ def test_a_word_that_a_sample_holds_and_few_messages_is_found_as_well(
         asked = searching.Search(searching.compile_words(connection, "касса"), datetime.now(UTC))
         page, _ = searching.search(connection, asked, Reach("number IS NOT NULL", {}), None, 50)
     assert [str(one["ticket_id"]) for one in page] == [old]
+
+
+def test_messages_of_a_small_company_are_read_once(
+    desk: Desk, shared_rig: Any, fill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets = {str(desk.ticket("касса", "и чек")) for _ in range(30)}
+    fill(shared_rig, desk.story)
+    ways: list[tuple[str, str]] = []
+    ranked = searching._ranked
+
+    def noted(connection: Any, way: tuple[str, str], *others: Any, **more: Any) -> Any:
+        ways.append(way)
+        return ranked(connection, way, *others, **more)
+
+    monkeypatch.setattr(searching, "_ranked", noted)
+    with shared_rig.database.transaction() as connection:
+        asked = searching.Search(searching.compile_words(connection, "касса"), datetime.now(UTC))
+        page, _ = searching.search(connection, asked, Reach("number IS NOT NULL", {}), None, 50)
+    assert {str(one["ticket_id"]) for one in page} == tickets
+    assert ways == [searching._NEWEST]

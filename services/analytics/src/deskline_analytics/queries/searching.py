@@ -54,7 +54,7 @@ def search(
     """
     if _is_common(connection, asked, reach):
         rows = _ranked(connection, _NEWEST, asked, reach, after, limit=limit)
-        if rows and rows[0]["ranked"] >= MAX_RANKED:
+        if (rows and rows[0]["ranked"] >= MAX_RANKED) or not _older_than_read(connection, asked):
             return _page(rows, asked, limit)
     return _page(_ranked(connection, _BY_WORDS, asked, reach, after, limit=limit), asked, limit)
 
@@ -88,6 +88,16 @@ def _is_common(connection: Conn, asked: Search, reach: Reach) -> bool:
         {**_values(asked, reach), "share": 100 if share is None else share[0], "most": 2 * SAMPLE},
     ).fetchone()
     return row is not None and row[0] >= COMMON
+
+
+def _older_than_read(connection: Conn, asked: Search) -> bool:
+    """Whether there are messages that reading from the newest on never comes to."""
+    older = connection.execute(
+        "SELECT 1 FROM ticket_documents WHERE written_at <= %(until)s"
+        " ORDER BY written_at DESC, ticket_id, sequence OFFSET %(read)s LIMIT 1",
+        {"until": asked.until, "read": MAX_READ},
+    )
+    return older.fetchone() is not None
 
 
 def _ranked(
