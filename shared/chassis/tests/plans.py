@@ -23,3 +23,9 @@ def analyse(url: str, table: str) -> None:
     with Conn.connect(url, autocommit=True) as connection:
         connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         connection.execute(f"ANALYZE {table}")
+
+
+def never_analyse(url: str, table: str) -> None:
+    """Let the planner know nothing of what the table will hold."""
+    with Conn.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")

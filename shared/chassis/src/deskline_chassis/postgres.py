@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection, Connection
+from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import make_conninfo
+from psycopg.types.array import ListBinaryDumper
 from psycopg_pool import ConnectionPool
 
 from deskline_chassis.runtime import Beat, FatalLoopError
@@ -30,6 +32,11 @@ SESSION_OPTIONS: Final = {
 BY_KEYS: Final = {"enable_seqscan": "off", "jit": "off"}
 
 WATCH_SECONDS: Final = 2.0
+
+# As text each element of a list is searched for what must be quoted, here, and parsed by the server: binary,
+# 60 ids take a fifth of the time and 60 JSON texts a three-hundredth (ADR 0038).
+ADAPTERS: Final = AdaptersMap(psycopg.adapters)
+ADAPTERS.register_dumper(list, ListBinaryDumper)
 
 # SQLSTATE classes that tell of the surroundings and not of the data: connection, resources, operator
 # intervention, system, rollback by concurrency, privilege, missing or renamed tables, internal errors.
@@ -82,6 +89,7 @@ class Database:
         self.name = name
         self._pool: ConnectionPool[Conn] = ConnectionPool(
             conninfo(url, name, **options),
+            kwargs={"context": ADAPTERS},
             min_size=1,
             max_size=size,
             timeout=5,
