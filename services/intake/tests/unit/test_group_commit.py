@@ -6,8 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from deskline_chassis.pacing import LEAST_SECONDS
 from deskline_intake.adapters.raw_messages import Unit
-from deskline_intake.channels.group_commit import MOST_BYTES, GroupCommit
+from deskline_intake.channels.group_commit import GATHER_SECONDS, MOST_BYTES, GroupCommit
 from deskline_intake.ports import AcceptedMail
 
 pytestmark = pytest.mark.unit
@@ -72,3 +73,21 @@ def test_a_broken_writer_leaves_nobody_waiting() -> None:
     _, answers, rings = run([unit(n) for n in range(3)], {-1: KeyError("x")})
     assert all(isinstance(answer, Exception) for answer in answers)
     assert rings == 0
+
+
+@pytest.mark.parametrize("size", [10, MOST_BYTES])
+def test_the_writer_rests_after_a_group_that_left_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    asked: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        asked.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("deskline_intake.channels.group_commit.asyncio.sleep", noted)
+    run([unit(n, size) for n in range(2)], {})
+    gathering, resting = asked
+    assert gathering == GATHER_SECONDS
+    assert resting <= LEAST_SECONDS

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Generic, TypeVar
 
+from deskline_chassis.pacing import LEAST_SECONDS
+
 GATHER_SECONDS: Final = 0.002
 MOST_UNITS: Final = 64
 MOST_BYTES: Final = 8 * 1024 * 1024
@@ -50,7 +52,8 @@ class GroupCommit(Generic[Unit, Stored]):
         await asyncio.sleep(GATHER_SECONDS)
         running = asyncio.get_running_loop()
         while self._waiting:
-            group = self._take()
+            began, group = running.time(), self._take()
+            full = bool(self._waiting)
             outcomes: Sequence[Stored | Exception]
             try:
                 outcomes = await running.run_in_executor(self._thread, self._store, [u for u, _ in group])
@@ -65,6 +68,9 @@ class GroupCommit(Generic[Unit, Stored]):
                     future.set_result(outcome)
             if not all(isinstance(outcome, Exception) for outcome in outcomes):
                 self._stored()
+            if not full:
+                # More comes meanwhile: who writes alone never waits here, and all pay for fewer commits.
+                await asyncio.sleep(began + LEAST_SECONDS - running.time())
 
     def _take(self) -> list[tuple[Unit, asyncio.Future[Stored]]]:
         size = count = 0
