@@ -41,11 +41,13 @@ def under_load(company: Company, say: Callable[[str], None]) -> dict[str, Grown]
         Stages(company.system) as stages,
     ):
         sampling.start()
-        mails.say("go")
-        forms.say("go")
-        said = [mails.answer(), forms.answer()]
-        ended.set()
-        sampling.join()
+        try:
+            mails.say("go")
+            forms.say("go")
+            said = [mails.answer(), forms.answer()]
+        finally:
+            ended.set()
+            sampling.join()
         stages.wait(2 * number, PATIENCE)
     seconds = max(one["ended"] for one in said) - min(one["started"] for one in said)
     say(f"memory: {2 * number} messages in {seconds / 60:.1f} minutes")

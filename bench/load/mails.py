@@ -15,6 +15,8 @@ import uvloop
 from bench.load.talk import heard, processor_seconds, say, told
 
 ATTACHED = 2200
+MAILS_A_SESSION = 500
+"""A mail server that has more says goodbye and calls again: the door ends sessions that go on for ever."""
 
 
 class RefusedError(Exception):
@@ -51,13 +53,40 @@ def pattern(recipient: str) -> tuple[bytes, bytes]:
     return before, after
 
 
-class Connection:
-    """One SMTP session, with one command at a time."""
+class MailServer:
+    """A customer's mail server: one SMTP session at a time, with one command at a time."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, recipient: str) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, port: int, recipient: str) -> None:
+        self._port = port
         self._recipient = recipient.encode()
+        self._left = 0
+
+    async def greet(self) -> None:
+        """Begin a session."""
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+        self._left = MAILS_A_SESSION
+        await self._expect(b"220")
+        await self._say(b"EHLO client.example\r\n", b"250")
+
+    async def deliver(self, sender: bytes, content: bytes) -> None:
+        """Hand one mail over; content holds no line that begins with a dot."""
+        if not self._left:
+            await self.leave()
+            await self.greet()
+        self._left -= 1
+        await self._say(b"MAIL FROM:<" + sender + b">\r\n", b"250")
+        await self._say(b"RCPT TO:<" + self._recipient + b">\r\n", b"250")
+        await self._say(b"DATA\r\n", b"354")
+        await self._say(content + b"\r\n.\r\n", b"250")
+
+    async def leave(self) -> None:
+        """End the session."""
+        await self._say(b"QUIT\r\n", b"221")
+        self._writer.close()
+
+    async def _say(self, line: bytes, code: bytes) -> None:
+        self._writer.write(line)
+        await self._expect(code)
 
     async def _expect(self, code: bytes) -> None:
         while True:
@@ -67,25 +96,6 @@ class Connection:
             if line[3:4] != b"-":
                 return
 
-    async def greet(self) -> None:
-        await self._expect(b"220")
-        self._writer.write(b"EHLO client.example\r\n")
-        await self._expect(b"250")
-
-    async def deliver(self, sender: bytes, content: bytes) -> None:
-        """Hand one mail over; content holds no line that begins with a dot."""
-        self._writer.write(b"MAIL FROM:<" + sender + b">\r\n")
-        await self._expect(b"250")
-        self._writer.write(b"RCPT TO:<" + self._recipient + b">\r\n")
-        await self._expect(b"250")
-        self._writer.write(b"DATA\r\n")
-        await self._expect(b"354")
-        self._writer.write(content + b"\r\n.\r\n")
-        await self._expect(b"250")
-
-    def close(self) -> None:
-        self._writer.close()
-
 
 async def run() -> None:
     what = told()
@@ -93,11 +103,9 @@ async def run() -> None:
     made = pattern(what["recipient"])
     names = [f"p{number}" for number in range(first, first + count)]
     mails = [(f"{name}@client.example".encode(), mail(made, name)) for name in names]
-    doors = []
-    for _ in range(connections):
-        reader, writer = await asyncio.open_connection("127.0.0.1", what["port"], limit=1 << 20)
-        doors.append(Connection(reader, writer, what["recipient"]))
-        await doors[-1].greet()
+    servers = [MailServer(what["port"], what["recipient"]) for _ in range(connections)]
+    for server in servers:
+        await server.greet()
     say(ready=len(mails), bytes=len(mails[0][1]))
     if not await asyncio.to_thread(heard):
         return
@@ -105,20 +113,20 @@ async def run() -> None:
     started = time.time()
     todo = iter(range(count))
 
-    async def work(door: Connection) -> None:
+    async def work(server: MailServer) -> None:
         for number in todo:
             if rate is not None:
                 await asyncio.sleep(max(0.0, started + number / rate - time.time()))
             sent[number] = time.time()
-            await door.deliver(*mails[number])
+            await server.deliver(*mails[number])
 
-    await asyncio.gather(*(work(door) for door in doors))
+    await asyncio.gather(*(work(server) for server in servers))
     ended = time.time()
+    for server in servers:
+        await server.leave()
     names_sent = dict(zip((f"bench {name}" for name in names), sent, strict=True)) if rate else {}
     say(started=started, ended=ended, processor=processor_seconds() - used, sent=names_sent)
     await asyncio.to_thread(heard)
-    for door in doors:
-        door.close()
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class NameMaker:
     def first_behind(self, number: int, change: int) -> int:
         """The first copy whose tickets' numbers and changes of keys lie behind these."""
         changes = self._changes()
-        return 1 + max(-(-number // self._highest()), -(-(change - changes[-1]) // len(changes)))
+        return max(-(-number // self._highest()), 1 - (changes[-1] - change) // len(changes))
 
     def for_tokens(self, tokens: Iterable[str]) -> "Recipe":
         """What makes these, and what they are derived from, in an order that works."""

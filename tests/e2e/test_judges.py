@@ -178,6 +178,33 @@ def test_the_recount_knows_the_ticket() -> None:
     assert (row["offers_made"], row["notifications_sent"], row["first_response_breached"]) == (1, 3, True)
 
 
+@pytest.mark.parametrize(
+    ("actor", "kept", "resolved"),
+    [
+        ({"kind": "operator", "id": OPERATOR}, True, {OPERATOR: 1}),
+        ({"kind": "operator", "id": "o-2"}, True, {OPERATOR: 0, "o-2": 1}),
+        ({"kind": "system", "id": None}, True, {OPERATOR: 1}),
+        ({"kind": "system", "id": None}, False, {OPERATOR: 0}),
+    ],
+)
+def test_the_recount_credits_resolutions(actor: dict[str, Any], kept: bool, resolved: dict[str, int]) -> None:
+    history = whole()
+    tickets = history.topics["tickets"]
+    moved = tickets.pop()
+    if not kept:
+        history.tell("tickets", "TicketUnassigned")
+    tickets.append(
+        replace(
+            moved,
+            headers=moved.headers | {"ce_sequence": "99"},
+            value=json.dumps(moved.data | {"actor": actor}).encode(),
+        )
+    )
+    counted = recounting.work(tickets)
+    assert {operator: row["resolved"] for operator, row in counted.items()} == resolved
+    assert (counted[OPERATOR]["offered"], counted[OPERATOR]["replies"]) == (1, 1)
+
+
 # Rules
 
 
