@@ -35,7 +35,7 @@ class Dated(Journey):
     def before(cls, now: datetime, seed: int, tickets: int, events: int) -> "Dated":
         """So many tickets and events, the last of them an hour before `now`; the same for the same seed.
 
-        An offer of the last ticket is declined, which is rare: questions of the last days find one on any day.
+        The last ticket's offer is declined, which is rare: questions of the last days find one on any day.
         """
         span = cls(seed).live(tickets - 1, events).decline_one()
         length = span.recorded[-1] - span.recorded[0]
