@@ -16,15 +16,14 @@ from deskline_analytics.adapters import rebuilt_tables
 from deskline_analytics.adapters.rebuilt_tables import Compared
 from deskline_analytics.adapters.serving_lock import reader_paused, take_for_rebuild
 from deskline_analytics.projections import MODELS, forget_erased
-from deskline_analytics.rebuilding import RebuildRefusedError, Targets, TopicReplay
+from deskline_analytics.rebuilding import RebuildRefusedError, Targets
+from deskline_analytics.replaying import SEARCH_PATH, processes_for, replay_in_parts, replay_of
 from deskline_analytics.settings import AnalyticsSettings
 from deskline_chassis.applying import SurroundingsError
 from deskline_chassis.logs import configure_logging
 from deskline_chassis.postgres import Database, conninfo
-from deskline_chassis.reader import applier_for
 from deskline_chassis.service import Parts
 from deskline_chassis.settings import MigrationSettings, load, load_migration
-from deskline_events.topics import keys_topic
 
 WRONG_USE: Final = 2
 CLOSE: Final = 500
@@ -109,7 +108,7 @@ def _rebuild(
         parts.settings.database_url.get_secret_value(),
         "deskline-analytics-rebuild",
         size=2,
-        search_path="rebuilt,public",
+        search_path=SEARCH_PATH,
     )
     database.open()
     try:
@@ -135,12 +134,7 @@ class _Rebuild:
         self._url = url
         self._wanted = wanted
         self._whole = set(wanted) == set(MODELS)
-        self._replay = TopicReplay(
-            applier_for(consumer.rebuilding_reader(), database, parts.keys, parts.broker),
-            parts.broker,
-            frozenset(parts.broker.topic(keys_topic(owner)) for owner in consumer.KEY_OWNERS),
-            _tell,
-        )
+        self._replay = replay_of(database, parts.keys, parts.broker, _tell_progress)
 
     async def run(self, *, accept: bool) -> Verdict:
         """Raises RebuildRefusedError, and errors of both servers."""
@@ -153,6 +147,10 @@ class _Rebuild:
 
     async def _approach(self) -> None:
         """Come close to the live reader, which goes on, so that it need not stand still for long."""
+        targets = rebuilt_tables.targets(self._owner, consumer.READER)
+        processes = processes_for(sum(targets.values()))
+        if processes > 1:
+            await asyncio.to_thread(replay_in_parts, targets, processes, _tell_progress)
         for _ in range(APPROACHES):
             await self._replay.reach(rebuilt_tables.targets(self._owner, consumer.READER))
             now = rebuilt_tables.targets(self._owner, consumer.READER)
@@ -236,6 +234,10 @@ class _Rebuild:
 
 def _tell(line: str) -> None:
     typer.echo(f"rebuild: {line}")
+
+
+def _tell_progress(read: int, whole: int) -> None:
+    _tell(f"read {read} records, {whole} to be reached (more where an epoch rose)")
 
 
 def _tell_verdict(verdict: Verdict) -> None:

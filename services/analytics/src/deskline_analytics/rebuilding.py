@@ -23,7 +23,8 @@ SILENT: Final = "the broker gives no records: see that it is well, run this agai
 # The last record alone might be a stranger's, which tells nothing of generations.
 TAIL: Final = 20
 
-Tell = Callable[[str], None]
+Tell = Callable[[int, int], None]
+"""Told how many records were read, and how many there are up to the targets."""
 
 
 class RebuildRefusedError(Exception):
@@ -109,9 +110,12 @@ class TopicReplay:
             consumer.seek(tp, offset)
         await self._learn_generations(consumer, new)
         everything = [(tp.topic, tp.partition) for tp in (*known, *places)]
-        await asyncio.to_thread(self._applier.assigned, everything)
-        for tp in places:
-            consumer.seek(tp, starts[tp])
+        applied = await asyncio.to_thread(self._applier.assigned, everything)
+        for tp, place in places.items():
+            # Another process of the same rebuild may have come this far.
+            consumer.seek(tp, max(starts[tp], applied[place]))
+            if applied[place] > 0:
+                self._begun.add(place)
 
     async def _learn_generations(self, consumer: Consumer, new: set[Place]) -> None:
         """The generation that each partition ends with; what was announced before it was restored away."""
@@ -189,8 +193,7 @@ class TopicReplay:
         now = time.monotonic()
         if first or self._read <= BATCH or now - self._told >= TELL_SECONDS:
             self._told = now
-            whole = sum(target for target in self._targets.values())
-            self._tell(f"read {self._read} records, {whole} to be reached (more where an epoch rose)")
+            self._tell(self._read, sum(self._targets.values()))
 
 
 def _record(one: Any) -> Record:

@@ -4,6 +4,7 @@ import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -12,7 +13,12 @@ import pytest
 
 from deskline_analytics import rebuild, rebuilding
 from deskline_analytics.adapters.erasing import forget_while_serving
-from deskline_analytics.adapters.serving_lock import reader_paused, take_for_rebuild
+from deskline_analytics.adapters.serving_lock import (
+    PROCESSES_LOCK,
+    join_rebuild,
+    reader_paused,
+    take_for_rebuild,
+)
 from deskline_analytics.consumer import READER, REBUILDER, live_reader
 from deskline_analytics.projections import MODELS
 from deskline_chassis.applying import ReaderSpec
@@ -49,10 +55,27 @@ def assert_equal_rebuild(rig: Any, *arguments: str) -> str:
 
 def assert_equal_in_small_batches(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rebuild in this process that meets its seeks: in one large batch there would be none."""
+    monkeypatch.setattr(rebuilding, "BATCH", 4)
+    assert_equal_in_this_process(rig, monkeypatch)
+
+
+def assert_equal_in_processes(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebuild that three processes come close with, as with many records."""
+    asked: list[int] = []
+
+    def many(records: int) -> int:
+        asked.append(records)
+        return 3
+
+    monkeypatch.setattr(rebuild, "processes_for", many)
+    assert_equal_in_this_process(rig, monkeypatch)
+    assert asked == [sum(offset for (offset,) in rig.ask("SELECT next_offset FROM positions"))]
+
+
+def assert_equal_in_this_process(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rig.state()
     for name, value in rig.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(rebuilding, "BATCH", 4)
     monkeypatch.setattr(rebuild, "configure_logging", lambda *_: None)
     rebuild.rebuild_command([])
     assert rig.state() == before
@@ -235,6 +258,7 @@ def test_repeats_of_a_higher_epoch_change_nothing(
         until(lambda: rig.ask(position)[0][0] >= whole, "the repeats are read")
     assert rig.ask("SELECT DISTINCT epoch FROM positions WHERE topic LIKE '%.tickets.events'") == [(2,)]
     assert_equal_rebuild(rig)
+    assert_equal_in_processes(rig, monkeypatch)
     assert_equal_in_small_batches(rig, monkeypatch)
 
 
@@ -270,6 +294,7 @@ def test_after_a_restore_only_what_was_announced_since_is_true(
     generations = "SELECT DISTINCT generation FROM positions WHERE topic LIKE '%.tickets.events'"
     assert rig.ask(generations) == [(2,)]
     assert_equal_rebuild(rig)
+    assert_equal_in_processes(rig, monkeypatch)
     assert_equal_in_small_batches(rig, monkeypatch)
 
 
@@ -350,6 +375,22 @@ def test_a_rebuild_ends_where_the_live_reader_stands(rig: Any, make_story: Any, 
     rig.read_all()
     assert rig.ask("SELECT count(*) FROM open_tickets") == [(8,)]
     assert_equal_rebuild(rig)
+
+
+def test_a_rebuild_waits_for_the_processes_of_one_that_was_killed(rig: Any, until: Any) -> None:
+    url = rig.analytics.owner_url
+    waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s"
+    with (
+        psycopg.connect(url, autocommit=True) as left,
+        psycopg.connect(url, autocommit=True) as next_one,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        join_rebuild(left)
+        taking = thread.submit(take_for_rebuild, next_one)
+        until(lambda: rig.ask(waiting, (PROCESSES_LOCK,)), "it waits")
+        left.close()
+        assert taking.result(30)
+        join_rebuild(next_one)
 
 
 def test_an_empty_service_is_equal_to_its_rebuild(rig: Any) -> None:

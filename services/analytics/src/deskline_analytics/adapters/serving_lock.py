@@ -11,6 +11,7 @@ from deskline_chassis.postgres import Conn, conninfo
 
 SERVING_LOCK: Final = 0x414E41
 REBUILD_LOCK: Final = 0x524255
+PROCESSES_LOCK: Final = 0x524250
 # A rebuild that was stopped while the reader stands still for it loses its session, and the reader goes on.
 _PAUSE: Final = {
     "lock_timeout": "30s",
@@ -25,8 +26,21 @@ def share_in_transaction(connection: Conn) -> None:
 
 
 def take_for_rebuild(connection: Connection[tuple[Any, ...]]) -> bool:
-    """Be the only rebuild, for this session; False while another one runs."""
-    return connection.execute("SELECT pg_try_advisory_lock(%s)", (REBUILD_LOCK,)).fetchone() == (True,)
+    """Be the only rebuild, for this session; False while another one runs.
+
+    Processes of one that was killed end by themselves and are waited for; LockNotAvailable if they don't.
+    """
+    if connection.execute("SELECT pg_try_advisory_lock(%s)", (REBUILD_LOCK,)).fetchone() != (True,):
+        return False
+    with connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '30s'")
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (PROCESSES_LOCK,))
+    return True
+
+
+def join_rebuild(connection: Connection[tuple[Any, ...]]) -> None:
+    """Be a process of the rebuild that runs, for this session."""
+    connection.execute("SELECT pg_advisory_lock_shared(%s)", (PROCESSES_LOCK,))
 
 
 @contextmanager
