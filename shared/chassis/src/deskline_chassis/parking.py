@@ -91,7 +91,8 @@ def newly_parked(database: Database, reader: str) -> int:
     with database.transaction() as connection:
         row = connection.execute(
             "SELECT count(DISTINCT (owner, subject)) FROM parked_records WHERE reader = %s"
-            " AND subject IS NOT NULL AND cause <> %s AND since > clock_timestamp() - interval '1 minute'",
+            " AND subject IS NOT NULL AND cause <> %s"
+            " AND since > statement_timestamp() - interval '1 minute'",
             (reader, FOLLOWS),
         ).fetchone()
     return 0 if row is None else int(row[0])

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from shared.chassis.tests.plans import looked_at
 
 from deskline_chassis.idempotency import Answer, KeyedCommand, KeyReusedError, find_answer, keep_answer
-from deskline_chassis.postgres import Conn
+from deskline_chassis.postgres import BY_KEYS, Conn, conninfo
 from deskline_local.stack import ServiceDatabase
 
 pytestmark = pytest.mark.component
@@ -23,8 +24,11 @@ CREATE TEMPORARY TABLE idempotency_keys (
   answer json NOT NULL,
   created_at timestamptz NOT NULL,
   PRIMARY KEY (actor_id, key)
-)"""
+);
+CREATE INDEX ON idempotency_keys (created_at);
+"""
 COMMAND = KeyedCommand(UUID(int=1), "key", "POST /v1/tickets", b"hash")
+KEPT_TODAY, COMMANDS = 1000, 50
 ANSWER = Answer(201, {"version": 1, "word": "да"})
 
 
@@ -66,3 +70,16 @@ def test_what_is_past_its_day_is_swept_by_the_next_command(connection: Conn) -> 
     keep_answer(connection, COMMAND, ANSWER)
     kept = connection.execute("SELECT key FROM idempotency_keys ORDER BY key").fetchall()
     assert kept == [("23",), ("key",)]
+
+
+def test_what_is_kept_of_a_busy_day_is_not_read_by_each_command(shared_database: ServiceDatabase) -> None:
+    with psycopg.connect(conninfo(shared_database.owner_url, "keys", **BY_KEYS)) as connection:
+        connection.execute(TABLE)
+        for number in range(KEPT_TODAY):
+            keep_answer(connection, replace(COMMAND, key=f"{number}"), ANSWER)
+        connection.commit()
+        before = looked_at(connection, "idempotency_keys")
+        for number in range(COMMANDS):
+            keep_answer(connection, replace(COMMAND, key=f"more {number}"), ANSWER)
+        each = (looked_at(connection, "idempotency_keys") - before) / COMMANDS
+    assert each <= 4

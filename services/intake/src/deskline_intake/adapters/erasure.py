@@ -119,7 +119,8 @@ def forget_objects(connection: Conn, raw_ids: Sequence[UUID]) -> None:
 def due_removals(connection: Conn, limit: int) -> list[tuple[UUID, list[str]]]:
     """Messages whose objects are to be removed now, with the keys that were announced."""
     rows = connection.execute(
-        "SELECT raw_id, keys FROM object_removals WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT %s",
+        "SELECT raw_id, keys FROM object_removals WHERE due_at <= statement_timestamp() ORDER BY due_at"
+        " LIMIT %s",
         (limit,),
     ).fetchall()
     return [(raw_id, keys) for raw_id, keys in rows]

@@ -66,7 +66,7 @@ def drop_ended_hits(connection: Conn) -> int:
     """Forget what counts no more; how many scopes that were. A scope that is in use is left alone."""
     done = connection.execute(
         "DELETE FROM form_rates WHERE scope IN"
-        " (SELECT scope FROM form_rates WHERE ends_at < clock_timestamp() FOR UPDATE SKIP LOCKED)"
+        " (SELECT scope FROM form_rates WHERE ends_at < statement_timestamp() FOR UPDATE SKIP LOCKED)"
     )
     return done.rowcount
 

@@ -210,7 +210,7 @@ def answer_unverified(connection: Conn, tags: Mapping[UUID, bytes]) -> set[UUID]
 def forget_answers(connection: Conn) -> None:
     """Forget the addresses that were answered more than an hour ago."""
     connection.execute(
-        "DELETE FROM unverified_answers WHERE answered_at < clock_timestamp() - interval '1 hour'"
+        "DELETE FROM unverified_answers WHERE answered_at < statement_timestamp() - interval '1 hour'"
     )
 
 
