@@ -185,17 +185,28 @@ class _Rebuild:
             await self._come_up(targets)
             with self._owner.transaction():
                 forget_erased(self._owner)
-            with rebuilt_tables.one_moment(self._owner):
-                # It stood still until now; what it applies from here on is not seen.
-                paused.execute("SELECT")
-                pause.close()
-                if patient and rebuilt_tables.is_rereading(self._owner, consumer.READER, consumer.REBUILDER):
-                    return targets
-                return Verdict(
-                    tuple(rebuilt_tables.compare(self._owner, table) for table in self._wanted),
-                    self._streams(self._owner),
-                    tuple(rebuilt_tables.readable_now(self._owner, consumer.READER, consumer.REBUILDER)),
-                )
+            # Beside the loop, in which the consumer goes on talking to its broker.
+            return await asyncio.to_thread(self._look, paused, pause, targets, patient=patient)
+
+    def _look(
+        self,
+        paused: Connection[tuple[Any, ...]],
+        pause: ExitStack,
+        targets: Targets,
+        *,
+        patient: bool,
+    ) -> Verdict | Targets:
+        with rebuilt_tables.one_moment(self._owner):
+            # It stood still until now; what it applies from here on is not seen.
+            paused.execute("SELECT")
+            pause.close()
+            if patient and rebuilt_tables.is_rereading(self._owner, consumer.READER, consumer.REBUILDER):
+                return targets
+            return Verdict(
+                tuple(rebuilt_tables.compare(self._owner, table) for table in self._wanted),
+                self._streams(self._owner),
+                tuple(rebuilt_tables.readable_now(self._owner, consumer.READER, consumer.REBUILDER)),
+            )
 
     async def _come_up(self, targets: Targets) -> None:
         """To exactly where the live reader stands still."""

@@ -169,12 +169,12 @@ def _primary_key(connection: Owner, table: str) -> tuple[str, ...]:
 def _compare(
     connection: Owner, name: str, live: Composed, rebuilt: Composed, keys: tuple[str, ...]
 ) -> Compared:
-    key = SQL(", ").join(Identifier(column) for column in keys)
     (live_rows, live_hash), (rebuilt_rows, rebuilt_hash) = (
-        _hash(connection, rows, key) for rows in (live, rebuilt)
+        _hash(connection, rows) for rows in (live, rebuilt)
     )
     if (live_rows, live_hash) == (rebuilt_rows, rebuilt_hash):
         return Compared(name, live_rows, rebuilt_rows, equal=True)
+    key = SQL(", ").join(Identifier(column) for column in keys)
     differing = connection.execute(
         SQL(
             "SELECT concat_ws(' ', {key}) || CASE WHEN b::text IS NULL THEN ': only live'"
@@ -186,15 +186,15 @@ def _compare(
     return Compared(name, live_rows, rebuilt_rows, equal=False, keys=tuple(text for (text,) in differing))
 
 
-def _hash(connection: Owner, rows: Composed, key: Composed) -> tuple[int, str]:
-    """Count and canonical hash: rows as text in the order of their keys, in 256 groups to stay small."""
+def _hash(connection: Owner, rows: Composed) -> tuple[int, tuple[int, int]]:
+    """Count and a hash of 128 bits that is the same in any order, so that nothing is sorted.
+
+    Rows are told apart by their keys, so that no two cancel each other out.
+    """
     row = connection.execute(
         SQL(
-            "WITH hashed AS (SELECT md5(ROW({key})::text) AS k, encode(sha256(convert_to(t::text, 'UTF8')),"
-            " 'hex') AS h FROM ({rows}) t), grouped AS (SELECT left(k, 2) AS g, count(*) AS n,"
-            " md5(string_agg(k || h, '' ORDER BY k, h)) AS h FROM hashed GROUP BY 1)"
-            " SELECT coalesce(sum(n), 0)::bigint, coalesce(md5(string_agg(h, '' ORDER BY g)), '')"
-            " FROM grouped"
-        ).format(key=key, rows=rows)
+            "SELECT count(*), coalesce(bit_xor(hashtextextended(t::text, 0)), 0),"
+            " coalesce(bit_xor(hashtextextended(t::text, 1)), 0) FROM ({rows}) t"
+        ).format(rows=rows)
     ).fetchone()
-    return (0, "") if row is None else (row[0], row[1])
+    return (0, (0, 0)) if row is None else (row[0], (row[1], row[2]))
