@@ -6,7 +6,7 @@ ROWS=cpu,mails,forms   some rows only (the names are in bench/rows.py); the page
 RUNS=5                 runs of each row
 MAILS=1500             messages of a run through a door
 KEEP=0                 measure and print, and leave docs/benchmarks.md as it is
-PROFILE=1              after mails and forms, one batch more under py-spy, kept in docs/profiles
+PROFILE=1              after mails, forms and a rebuild, one more under py-spy, kept in docs/profiles
 MEM_MINUTES=4          of load for the rows on memory (60: whether it is flat over an hour), at MEM_RATE=40
 BENCH_FOLDER=.deskline/bench   where a million tickets stay for the next time; TICKETS=1000000
 """

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -116,9 +116,11 @@ class Company:
             desk.post("/v1/presence", {"state": "online"})
 
 
-def told(system: System, service: str, *arguments: str, seconds: float = 7200.0) -> str:
-    """What a service's command that may take long printed; raises CalledProcessError."""
-    command = [str(Path(sys.executable).with_name(f"deskline-{service}")), *arguments]
+def told(
+    system: System, service: str, *arguments: str, by: Sequence[str] = (), seconds: float = 7200.0
+) -> str:
+    """What a service's command that may take long printed, run `by` another; raises CalledProcessError."""
+    command = [*by, str(Path(sys.executable).with_name(f"deskline-{service}")), *arguments]
     environment = system.deployment.environment(service)
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, text=True, timeout=seconds, check=True

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import flow
-from bench.company import Company
+from bench.company import Company, told
 from bench.flow import Door
 from bench.report import PROFILES
 from deskline_local.deployment import SERVICES
@@ -31,23 +31,38 @@ def program() -> str:
     return found
 
 
+def recording(raw: Path) -> list[str]:
+    """The command that writes stacks there; it is told yet of which process."""
+    return [
+        program(),
+        "record",
+        "--format",
+        "raw",
+        "--rate",
+        str(PER_SECOND),
+        "--output",
+        str(raw),
+        "--nonblocking",
+    ]
+
+
+def of_rebuild(company: Company, folder: Path) -> Path:
+    """The page of a rebuild, all its processes together."""
+    raw = folder / "rebuild.raw"
+    told(company.system, "analytics", "rebuild", by=[*recording(raw), "--subprocesses", "--"])
+    page = PROFILES / "rebuild.txt"
+    head = f"rebuild of {company.events():,} events\n\n"
+    page.write_text(head + top(raw.read_text(encoding="utf-8")), encoding="utf-8")
+    return page
+
+
 def under_load(company: Company, door: Door, number: int, folder: Path) -> dict[str, Path]:
     """Service → its page; all services are looked at while one batch goes through a door."""
     recorders, raw = {}, {}
     for name, pid in company.processes.items():
         if name in SERVICES:
             raw[name] = folder / f"{name}.raw"
-            command = [
-                program(),
-                "record",
-                "--format",
-                "raw",
-                "--rate",
-                str(PER_SECOND),
-                "--duration",
-                "3600",
-            ]
-            command += ["--output", str(raw[name]), "--pid", str(pid), "--nonblocking"]
+            command = [*recording(raw[name]), "--duration", "3600", "--pid", str(pid)]
             recorders[name] = subprocess.Popen(
                 command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
             )

@@ -3,10 +3,12 @@
 import os
 import random
 import statistics
+import tempfile
 import time
+from pathlib import Path
 from typing import Final
 
-from bench import latency, querying, timers
+from bench import latency, profiling, querying, timers
 from bench.company import Company, running, told
 from bench.measuring import RUNS, Figures, commands_of_many, through_door
 from bench.million.world import World
@@ -94,3 +96,6 @@ def rebuild(company: Company, figures: Figures) -> None:
         figures.say(told(company.system, "analytics", "rebuild").strip())
         figures.note("rebuild", events / (time.monotonic() - started))
         figures.tell("rebuild", f"{events:,} events, comparison of all tables included")
+        if os.environ.get("PROFILE") == "1":
+            with tempfile.TemporaryDirectory(prefix="deskline-profile-") as folder:
+                figures.say(f"profile: {profiling.of_rebuild(company, Path(folder))}")
