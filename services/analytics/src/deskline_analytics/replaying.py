@@ -5,7 +5,6 @@ row of one ticket; what tickets share is written as replicas of the service writ
 """
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Final
 import psycopg
 
 from deskline_analytics import consumer
+from deskline_analytics.adapters import control_groups
 from deskline_analytics.adapters.serving_lock import join_rebuild
 from deskline_analytics.rebuilding import RebuildRefusedError, Targets, Tell, TopicReplay
 from deskline_analytics.settings import AnalyticsSettings
@@ -32,6 +32,7 @@ from deskline_chassis.settings import load
 from deskline_events.topics import keys_topic
 
 MOST_PROCESSES: Final = 4
+PROCESS_BYTES: Final = 200 * 1024 * 1024
 WORTH: Final = 20_000
 """So many records are worth the second that a process takes to begin."""
 TELL_SECONDS: Final = 2.0
@@ -57,8 +58,10 @@ def replay_of(database: Database, keys: KeyRing, broker: Broker, tell: Tell) -> 
 
 
 def processes_for(records: int) -> int:
-    """As many as there are processors to run on, fewer where there is little to do."""
-    return max(1, min(len(os.sched_getaffinity(0)), MOST_PROCESSES, records // WORTH))
+    """As many as there are processors to run on, fewer where memory is short or there is little to do."""
+    free = control_groups.free_memory()
+    fitting = MOST_PROCESSES if free is None else free // PROCESS_BYTES
+    return max(1, min(control_groups.processors(), MOST_PROCESSES, fitting, records // WORTH))
 
 
 def replay_in_parts(targets: Targets, processes: int, tell: Tell) -> None:

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 import pytest
 
 from deskline_analytics import replaying
+from deskline_analytics.adapters import control_groups
 from deskline_analytics.rebuilding import RebuildRefusedError, Targets
 
 pytestmark = pytest.mark.unit
@@ -60,8 +61,29 @@ def test_one_that_fails_ends_all(monkeypatch: pytest.MonkeyPatch, work: Work, sa
     assert active_children() == []
 
 
-def test_little_is_replayed_by_one() -> None:
-    processors = len(os.sched_getaffinity(0))
-    assert replaying.processes_for(2 * replaying.WORTH - 1) == 1
-    assert replaying.processes_for(2 * replaying.WORTH) == min(2, processors)
-    assert replaying.processes_for(10**9) == min(replaying.MOST_PROCESSES, processors)
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int | None], None]:
+    def give(processors: int, free: int | None) -> None:
+        monkeypatch.setattr(control_groups, "processors", lambda: processors)
+        monkeypatch.setattr(control_groups, "free_memory", lambda: free)
+
+    return give
+
+
+@pytest.mark.parametrize(
+    ("processors", "free", "records", "processes"),
+    [
+        (2, None, 10**9, 2),
+        (16, None, 10**9, replaying.MOST_PROCESSES),
+        (4, None, 3 * replaying.WORTH, 3),
+        (4, None, 2 * replaying.WORTH - 1, 1),
+        (4, 3 * replaying.PROCESS_BYTES - 1, 10**9, 2),
+        (4, 0, 10**9, 1),
+        (1, None, 0, 1),
+    ],
+)
+def test_as_many_processes_as_there_is_room_and_work_for(
+    room: Callable[[int, int | None], None], processors: int, free: int | None, records: int, processes: int
+) -> None:
+    room(processors, free)
+    assert replaying.processes_for(records) == processes
