@@ -19,7 +19,7 @@ from tests.chaos.plan import Field, Round, rounds
 from tests.chaos.watch import Watch
 from tests.chaos.workload import Crowd, Doors
 from tests.judging.commands import Given
-from tests.judging.deadlines import Calm
+from tests.judging.deadlines import RECOVERED, Calm
 from tests.judging.settling import OWNERS, READS, quiet
 from tests.judging.waiting import until
 from tests.traffic import Operator
@@ -36,6 +36,7 @@ LEAVES_EVERY = 3
 REST_SECONDS = 0.4
 HEARTBEAT_SECONDS = 15.0
 AFTER_THE_LAST = 30.0
+LAST_CALM = 3 * RECOVERED
 QUIET_SECONDS = 240.0 + 10 * float(os.environ.get("MINUTES") or 0)
 PATIENCE = 180.0
 TOLD_EVERY = 20.0
@@ -290,7 +291,8 @@ def _undisturbed(run: Run, size: Size) -> None:
 
     def enough() -> bool:
         run.crowd.check()
-        return run.crowd.ledger.accepted >= goal
+        # Where all messages are there already, deadlines are waited for still: in the rounds calms are too short.
+        return run.crowd.ledger.accepted >= goal and datetime.now(UTC) - began >= LAST_CALM
 
     until(f"{goal} messages accepted", enough, PATIENCE + goal / size.rate_in_peace)
     again = run.watch.restarts() - restarts
