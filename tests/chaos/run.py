@@ -291,7 +291,7 @@ def _undisturbed(run: Run, size: Size) -> None:
 
     def enough() -> bool:
         run.crowd.check()
-        # Where all messages are there already, deadlines are waited for still: in the rounds calms are too short.
+        # All messages may be there already; the calms of the rounds are too short for deadlines.
         return run.crowd.ledger.accepted >= goal and datetime.now(UTC) - began >= LAST_CALM
 
     until(f"{goal} messages accepted", enough, PATIENCE + goal / size.rate_in_peace)
