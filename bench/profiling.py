@@ -1,6 +1,7 @@
 """Profiles of the services under load, by py-spy: which functions the processor is in, kept as text."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from deskline_local.deployment import SERVICES
 
 PER_SECOND: Final = 200
 TOP: Final = 60
+# With subprocesses a stack begins with them: command lines, which name the machine's folders.
+_PROCESS: Final = re.compile(r'process \d+:"[^"]*";')
 
 
 class NoProfilerError(Exception):
@@ -85,7 +88,7 @@ def top(raw: str) -> str:
     whole: Counter[str] = Counter()
     for line in raw.splitlines():
         stack, _, count = line.rpartition(" ")
-        frames = [_short(frame) for frame in stack.split(";")]
+        frames = [_short(frame) for frame in _PROCESS.sub("", stack).split(";")]
         own[frames[-1]] += int(count)
         for frame in set(frames):
             whole[frame] += int(count)
