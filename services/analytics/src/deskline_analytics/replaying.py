@@ -16,12 +16,14 @@ from multiprocessing.process import BaseProcess
 from typing import Final
 
 import psycopg
+from aiokafka.errors import KafkaError
 
 from deskline_analytics import consumer
 from deskline_analytics.adapters import control_groups
 from deskline_analytics.adapters.serving_lock import join_rebuild
 from deskline_analytics.rebuilding import RebuildRefusedError, Targets, Tell, TopicReplay
 from deskline_analytics.settings import AnalyticsSettings
+from deskline_chassis.applying import SurroundingsError
 from deskline_chassis.broker import Broker
 from deskline_chassis.logs import configure_logging
 from deskline_chassis.personal_data import KeyRing
@@ -151,7 +153,7 @@ def _replay_part(targets: Targets, telling: Connection) -> None:
         telling.send(_Failed(str(refused)))
     except BrokenPipeError:
         raise SystemExit(1) from None
-    except Exception as error:  # noqa: BLE001 -- whatever it is, the command tells it and ends
+    except (KafkaError, OSError, psycopg.OperationalError, SurroundingsError) as error:
         telling.send(_Failed(f"{type(error).__name__}: nothing was changed, run this again"))
 
 

@@ -1,6 +1,8 @@
 """A rebuilt read model equals the live one, whatever happened to the topics, the reader or the builder."""
 
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -185,6 +187,34 @@ def test_a_builder_that_was_killed_half_way_leaves_nothing_wrong(rig: Any, make_
     rig.tell(make_story(5).live(tickets=3, events=10))
     rig.read_all()
     assert_equal_rebuild(rig)
+
+
+def test_a_builder_that_was_killed_takes_its_processes_with_it(rig: Any, make_story: Any, until: Any) -> None:
+    rig.tell(make_story(14).live(tickets=60, events=5000))
+    rig.read_all()
+    before = rig.state()
+    several = (
+        "from deskline_analytics import rebuild; rebuild.processes_for = lambda _: 3;"
+        " rebuild.rebuild_command([])"
+    )
+    builder = subprocess.Popen(
+        [sys.executable, "-c", several], env=rig.environment(), stdout=subprocess.DEVNULL
+    )
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = %s"
+    reached = "SELECT coalesce(sum(next_offset), 0) FROM positions WHERE reader = %s"
+    try:
+        until(lambda: rig.ask(held, (PROCESSES_LOCK,)) == [(3,)], "three processes read")
+        until(lambda: rig.ask(reached, (REBUILDER,))[0][0] > 0, "they have applied something")
+    finally:
+        builder.kill()
+        builder.wait(30)
+    assert rig.ask(held, (PROCESSES_LOCK,))[0][0] > 0, "they ended before their command did"
+    # They hear of it with the next line that they tell; whether they still write or not, nothing is wrong.
+    code, output = rig.run("rebuild")
+    assert code == 0, output
+    assert rig.state() == before
+    assert rig.ask(held, (PROCESSES_LOCK,)) == [(0,)]
+    assert_clean(rig)
 
 
 def test_a_stream_that_is_parked_in_both_changes_nothing(rig: Any, make_story: Any) -> None:
