@@ -236,7 +236,9 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         # A client whose coordinator is gone tries for ever. It isn't cancelled here, for aiokafka shields
         # the request, and nobody would take note of what becomes of that.
         self._hinting = asyncio.create_task(_commit(consumer, hints))
-        await asyncio.wait({self._hinting}, timeout=HINT_PATIENCE)
+        done, _ = await asyncio.wait({self._hinting}, timeout=HINT_PATIENCE)
+        for one in done:
+            one.result()
 
     async def _start_of(self, consumer: Consumer, place: Place, offset: int) -> int:
         # Where an operator let old records go, the partition's start lies above the position.

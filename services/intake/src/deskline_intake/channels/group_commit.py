@@ -69,7 +69,8 @@ class GroupCommit(Generic[Unit, Stored]):
             if not all(isinstance(outcome, Exception) for outcome in outcomes):
                 self._stored()
             if not full:
-                # More comes meanwhile: who writes alone never waits here, and all pay for fewer commits.
+                # More comes meanwhile, and all pay for fewer commits. What comes after a pause is taken at
+                # once; a client that sends one message after the other gets one through in each rest.
                 await asyncio.sleep(began + LEAST_SECONDS - running.time())
 
     def _take(self) -> list[tuple[Unit, asyncio.Future[Stored]]]:
