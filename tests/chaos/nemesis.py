@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -39,6 +40,7 @@ OPENED = "deskline.tickets.TicketOpened.v1"
 TAKES_KAFKA = {"kafka killed", "kafka stopped", "kafka wiped", "kafka set back", "everything killed"}
 AGAIN = 300
 Say = Callable[[str], None]
+Calmly = AbstractContextManager[None]
 
 
 class Nemesis:
@@ -74,15 +76,19 @@ class Nemesis:
             **dict.fromkeys(LINKS, self._link),
         }
 
-    def play(self, rounds: Iterable[Round], go_on: Callable[[int], bool]) -> None:
-        """Rounds for as long as it is to go on."""
+    def play(
+        self, rounds: Iterable[Round], go_on: Callable[[int], bool], calmly: Callable[[], Calmly]
+    ) -> None:
+        """Rounds for as long as it is to go on; within `calmly` there is no more to do than is healthy."""
         for one in rounds:
             if not go_on(one.number):
                 return
-            self._round(one)
+            self._disturb(one)
+            with calmly():
+                self._calm(one.calm)
             self.done.rounds += 1
 
-    def _round(self, one: Round) -> None:
+    def _disturb(self, one: Round) -> None:
         mixed = " and with it" if one.mixed else ""
         self._say(f"round {one.number}: {one.heavy}{mixed}")
         with ThreadPoolExecutor(len(one.steps)) as pool:
@@ -96,9 +102,12 @@ class Nemesis:
                 lasting.append(pool.submit(self._do, step))
             for each in lasting:
                 each.result()
-        caught_up = self._heal(f"round {one.number}", and_catch_up=True)
+        self._heal(f"round {one.number}")
+
+    def _calm(self, seconds: float) -> None:
+        caught_up = self._catch_up()
         began = datetime.now(UTC)
-        time.sleep(one.calm)
+        time.sleep(seconds)
         if caught_up:
             self.done.calms.append(Calm(began + RECOVERED, datetime.now(UTC)))
 
@@ -122,7 +131,8 @@ class Nemesis:
         begin = datetime.now(UTC)
         self._crashes.certainly(service, point, died)
         self.done.passed(Step("crash point", (service, point)), begin)
-        self._heal(f"crash at {point}", and_catch_up=True)
+        self._heal(f"crash at {point}")
+        self._catch_up()
 
     def hand_over(self, owner: str) -> None:
         """A lease, where none was: whoever was to take it over was dead, or just asking for it."""
@@ -132,11 +142,8 @@ class Nemesis:
 
     # I12
 
-    def _heal(self, what: str, *, and_catch_up: bool = False) -> bool:
-        """Nobody does anything; within 30 s everything is ready and every loop gets on.
-
-        Whether nothing waits since the faults either, which may take longer on a machine that has much to do.
-        """
+    def _heal(self, what: str) -> None:
+        """Nobody does anything; within 30 s everything is ready and every loop gets on."""
         began = time.monotonic()
         before: Marks | None = None
         still, red = {"everything"}, {"everything": "not asked yet"}
@@ -155,13 +162,17 @@ class Nemesis:
         self.findings.check("I12 in 30 s", took <= HEALED_WITHIN, f"after {what}: {took:.0f} s, {late}")
         self.findings.check("I12 at all", not red and not still, f"after {what}: {red} {sorted(still)}")
         self.done.healed.append((what, took))
-        caught_up = False
-        while and_catch_up and not caught_up and time.monotonic() - began < CATCH_UP_SECONDS:
+        self._say(f"  healed after {took:.1f} s")
+
+    def _catch_up(self) -> bool:
+        """Whether nothing waits since the faults, which takes longer on a machine that has much to do."""
+        began = time.monotonic()
+        while time.monotonic() - began < CATCH_UP_SECONDS:
             time.sleep(0.5)
-            caught_up = self._watch.caught_up()
-        then = f", all caught up after {time.monotonic() - began:.1f} s" if caught_up else ""
-        self._say(f"  healed after {took:.1f} s{then}")
-        return caught_up
+            if self._watch.caught_up():
+                self._say(f"  all caught up {time.monotonic() - began:.1f} s later")
+                return True
+        return False
 
     def _since_the_last_death(self, began: float) -> float:
         """Seconds since the faults ended: a process that was armed may come to its crash point after them."""

@@ -60,12 +60,15 @@ def say(what: str) -> None:
 class Size:
     """How much of it: at least so many messages and rounds, at so many messages a second.
 
-    When nothing is disturbed any more, what is missing of the messages comes at a rate of its own.
+    In a calm fewer come, so that two cores with two of everything, proxies and senders on them are a
+    healthy system, of which deadlines are asked; what is missing of the messages comes after the last
+    fault, at a rate of its own.
     """
 
     messages: int
     rounds: int
     rate: float
+    rate_in_calms: float
     rate_in_peace: float
     minutes: float = 0.0
 
@@ -245,7 +248,8 @@ def play(run: Run, size: Size) -> None:
     run.shifts.start()
     teller.start()
     try:
-        run.nemesis.play(_noted(run), lambda number: size.goes_on(number, began))
+        calmly = partial(run.crowd.at, size.rate_in_calms)
+        run.nemesis.play(_noted(run), lambda number: size.goes_on(number, began), calmly)
         _make_up_for_chance(run)
         _undisturbed(run, size)
         run.crowd.end(PATIENCE)
@@ -284,18 +288,19 @@ def _undisturbed(run: Run, size: Size) -> None:
     restarts = run.watch.restarts()
     since = max(trouble.end for trouble in run.nemesis.done.troubles).timestamp()
     until("half a minute of calm", lambda: time.time() - since >= AFTER_THE_LAST, AFTER_THE_LAST + 5)
-    until("nothing waits any more", run.watch.caught_up, PATIENCE)
-    began = datetime.now(UTC)
     goal = size.messages
-    # What is missing comes quicker; where nothing is, the last calm is as busy as the rounds were.
-    run.crowd.go_on(size.rate_in_peace if run.crowd.ledger.accepted < goal else size.rate)
+    run.crowd.go_on(size.rate_in_peace)
 
     def enough() -> bool:
         run.crowd.check()
-        # All messages may be there already; the calms of the rounds are too short for deadlines.
-        return run.crowd.ledger.accepted >= goal and datetime.now(UTC) - began >= LAST_CALM
+        return run.crowd.ledger.accepted >= goal
 
     until(f"{goal} messages accepted", enough, PATIENCE + goal / size.rate_in_peace)
+    run.crowd.go_on(size.rate_in_calms)
+    until("nothing waits any more", run.watch.caught_up, PATIENCE)
+    began = datetime.now(UTC)
+    until("a calm", lambda: datetime.now(UTC) - began >= LAST_CALM, LAST_CALM.total_seconds() + 5)
+    run.crowd.check()
     again = run.watch.restarts() - restarts
     run.nemesis.findings.check("I12 stays", again == 0, f"{again} processes ended by themselves")
     run.nemesis.done.calms.append(Calm(began, datetime.now(UTC)))

@@ -18,7 +18,7 @@ from tests.judging.records import Findings
 
 ROOT = Path(__file__).parents[2]
 MINUTES = float(os.environ.get("MINUTES") or 0)
-MESSAGES, RATE, RATE_IN_PEACE = 15_000, 30.0, 60.0
+MESSAGES, RATE, RATE_IN_CALMS, RATE_IN_PEACE = 15_000, 30.0, 5.0, 60.0
 KILLS_A_ROUND = 11
 """Of a whole cycle of nine rounds that makes a hundred."""
 
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(MOST_SECONDS)]
 def size() -> Size:
     rounds = int(os.environ.get("CHAOS_ROUNDS") or CYCLE)
     messages = int(os.environ.get("CHAOS_MESSAGES") or (MINUTES * 1_700 if MINUTES else MESSAGES))
-    return Size(messages, rounds, RATE, RATE_IN_PEACE, MINUTES)
+    return Size(messages, rounds, RATE, RATE_IN_CALMS, RATE_IN_PEACE, MINUTES)
 
 
 def happened(run: Run, seconds: float) -> Happened:

@@ -5,7 +5,8 @@ import smtplib
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -146,10 +147,25 @@ class Crowd:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def rate(self) -> float:
+        """Messages a second."""
+        return self._rate
+
     def go_on(self, rate: float) -> None:
         """At another pace, whatever is not caught up yet."""
         with self._turn:
             self._began, self._first, self._rate = time.monotonic(), self._number, rate
+
+    @contextmanager
+    def at(self, rate: float) -> Iterator[None]:
+        """For a while at another pace."""
+        before = self.rate
+        self.go_on(rate)
+        try:
+            yield
+        finally:
+            self.go_on(before)
 
     def end(self, seconds: float) -> None:
         """Nobody begins another message; those who are at one end it."""

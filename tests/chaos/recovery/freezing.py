@@ -16,7 +16,8 @@ from typing import Any
 
 import uvloop
 
-from deskline_chassis.runtime import Beat, Run, Runtime
+from deskline_chassis.loops import Beat, Run
+from deskline_chassis.runtime import Runtime
 
 FOLDER = "CHAOS_FREEZE"
 LOOK_SECONDS = 0.05
