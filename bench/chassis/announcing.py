@@ -3,6 +3,7 @@
 from pydantic_settings import SettingsConfigDict
 
 from deskline_chassis.service import Service, command_line
+from deskline_chassis.serving import Serving
 from deskline_chassis.settings import ServiceSettings
 
 
@@ -10,7 +11,12 @@ class AnnouncingSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="DESKLINE_INTAKE_")
 
 
-SERVICE = Service(settings=AnnouncingSettings, package="deskline_events", announces=True, owns_keys=True)
+SERVICE = Service(
+    settings=AnnouncingSettings,
+    package="deskline_events",
+    serving=lambda: Serving(owns_keys=True),
+    announces=True,
+)
 
 if __name__ == "__main__":
     command_line(SERVICE)()

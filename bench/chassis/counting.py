@@ -7,7 +7,8 @@ from pydantic_settings import SettingsConfigDict
 
 from deskline_chassis.applying import ReaderSpec, Transaction
 from deskline_chassis.decoding import Received
-from deskline_chassis.service import Parts, Service, command_line
+from deskline_chassis.service import Service, command_line
+from deskline_chassis.serving import Serving, ServingParts
 from deskline_chassis.settings import ServiceSettings
 from deskline_events.intake import ContactRegistered
 
@@ -21,7 +22,7 @@ class CountingSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="DESKLINE_TICKETS_")
 
 
-def reading(_parts: Parts) -> ReaderSpec:
+def reading(_parts: ServingParts) -> ReaderSpec:
     def apply(transaction: Transaction, events: Sequence[Received]) -> None:
         times = Counter(event.envelope.subject for event in events)
         # The name is a personal field: reading it opens it.
@@ -48,7 +49,12 @@ def reading(_parts: Parts) -> ReaderSpec:
     )
 
 
-SERVICE = Service(settings=CountingSettings, package="deskline_events", reader=reading)
+SERVICE = Service(
+    settings=CountingSettings,
+    package="deskline_events",
+    serving=lambda: Serving(reader=reading),
+    reads=True,
+)
 
 if __name__ == "__main__":
     command_line(SERVICE)()

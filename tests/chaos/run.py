@@ -250,7 +250,8 @@ def play(run: Run, size: Size) -> None:
     try:
         calmly = partial(run.crowd.at, size.rate_in_calms)
         run.nemesis.play(_noted(run), lambda number: size.goes_on(number, began), calmly)
-        _make_up_for_chance(run)
+        with calmly():
+            _make_up_for_chance(run)
         _undisturbed(run, size)
         run.crowd.end(PATIENCE)
         run.shifts.over()

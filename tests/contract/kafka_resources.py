@@ -11,7 +11,8 @@ import yaml
 
 from deskline_analytics.consumer import REBUILDER
 from deskline_analytics.main import SERVICE as ANALYTICS
-from deskline_chassis.service import Parts, Service
+from deskline_chassis.service import Service
+from deskline_chassis.serving import ServingParts
 from deskline_events.topics import (
     KEY_OWNERS,
     OWNERS,
@@ -106,9 +107,9 @@ def read_by(service: str) -> list[Topic]:
 
 
 def _reader_of(service: str) -> Any:
-    build = SERVICES[service].reader
+    build = SERVICES[service].serving().reader
     # What a reader reads is the same whatever it works with; it is not run here.
-    return None if build is None else build(cast("Parts", MagicMock()))
+    return None if build is None else build(cast("ServingParts", MagicMock()))
 
 
 def _rights(service: str) -> list[Document]:

@@ -9,8 +9,9 @@ from uuid import UUID
 import httpx
 
 from deskline_analytics.api.routes import routes
+from deskline_chassis.callers import trust
 from deskline_chassis.http import create_app
-from deskline_chassis.identity import HEADER, Identity, Verifier, sign, trust
+from deskline_chassis.identity import HEADER, Identity, Verifier, sign
 from deskline_chassis.runtime import Runtime
 
 SOMEBODY = UUID(int=1)

@@ -14,7 +14,7 @@ import httpx
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from deskline_chassis.runtime import Beat, Run
+from deskline_chassis.loops import Beat, Run
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

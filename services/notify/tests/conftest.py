@@ -22,10 +22,10 @@ from services.notify.tests.post import Post
 from deskline_chassis.applying import Transaction
 from deskline_chassis.decoding import Received
 from deskline_chassis.event_log import Cause, EventLog
+from deskline_chassis.loops import Beat
 from deskline_chassis.migrate import migrate
 from deskline_chassis.personal_data import KeyRing, learn_keys
 from deskline_chassis.postgres import Database
-from deskline_chassis.runtime import Beat
 from deskline_events.envelope import Envelope, event_id, source_of
 from deskline_events.facts import Fact
 from deskline_events.keys import PersonKeys

@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from services.routing.tests.tickets_stand_in import CONTACT, CONTACT_KEY, PARTITIONS, TOPIC, Tickets, Topic
 
 from deskline_chassis.applying import Applier, Batch, Transaction
+from deskline_chassis.callers import trust
 from deskline_chassis.deadlines import Deadlines
 from deskline_chassis.event_log import Cause, EventLog
 from deskline_chassis.http import create_app
-from deskline_chassis.identity import HEADER, Identity, Verifier, generate_keys, sign, trust
+from deskline_chassis.identity import HEADER, Identity, Verifier, generate_keys, sign
 from deskline_chassis.migrate import migrate
 from deskline_chassis.personal_data import KeyRing, learn_keys
 from deskline_chassis.postgres import Database
@@ -30,7 +31,7 @@ from deskline_local.databases import ServiceDatabase
 from deskline_local.stack import Stack
 from deskline_routing.adapters.desk import Desks
 from deskline_routing.adapters.hearing import Hearing
-from deskline_routing.api import add_routes
+from deskline_routing.api.routes import add_routes
 from deskline_routing.consumer import reader_of
 from deskline_routing.handlers import directory, moments
 from deskline_routing.handlers.presence import report_presence

@@ -17,21 +17,23 @@ from pydantic_core import to_json
 from services.sla.tests.kit import CONTACT
 
 from deskline_chassis.applying import Applier, Transaction
+from deskline_chassis.callers import trust
 from deskline_chassis.deadlines import Deadline, Deadlines, fire_deadlines
 from deskline_chassis.decoding import Record
 from deskline_chassis.event_log import EventLog
 from deskline_chassis.http import create_app
-from deskline_chassis.identity import HEADER, Identity, Verifier, generate_keys, sign, trust
+from deskline_chassis.identity import HEADER, Identity, Verifier, generate_keys, sign
+from deskline_chassis.loops import Beat, Run
 from deskline_chassis.personal_data import KeyRing, PersonKey, learn_keys, seal
 from deskline_chassis.postgres import Conn, Database
-from deskline_chassis.runtime import Beat, Run, Runtime
+from deskline_chassis.runtime import Runtime
 from deskline_events.envelope import Envelope, event_id, source_of
 from deskline_events.facts import Fact
 from deskline_events.keys import PersonKeys
 from deskline_events.watermarks import Watermark
 from deskline_local.databases import ServiceDatabase
 from deskline_sla.adapters.clock_desk import Desks
-from deskline_sla.api import add_routes
+from deskline_sla.api.routes import add_routes
 from deskline_sla.consumer import reader_of
 from deskline_sla.domain.steps import STEP_KIND
 from deskline_sla.timers import fires_of

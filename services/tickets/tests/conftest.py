@@ -15,10 +15,11 @@ import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
 from deskline_chassis.applying import Transaction
+from deskline_chassis.callers import trust
 from deskline_chassis.decoding import Received
 from deskline_chassis.event_log import Cause, EventLog
 from deskline_chassis.http import create_app
-from deskline_chassis.identity import HEADER, Identity, Verifier, generate_keys, sign, trust
+from deskline_chassis.identity import HEADER, Identity, Verifier, generate_keys, sign
 from deskline_chassis.migrate import migrate
 from deskline_chassis.personal_data import KeyRing, learn_keys
 from deskline_chassis.postgres import Database
@@ -31,7 +32,7 @@ from deskline_local.databases import ServiceDatabase
 from deskline_local.stack import Stack
 from deskline_tickets.adapters.desk import Desks
 from deskline_tickets.adapters.ticket_store import TicketStore
-from deskline_tickets.api import add_routes
+from deskline_tickets.api.routes import add_routes
 from deskline_tickets.consumer import reader_of
 from deskline_tickets.domain.ids import ticket_id_of
 from deskline_tickets.domain.ticket import Ticket

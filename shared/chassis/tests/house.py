@@ -16,11 +16,11 @@ from deskline_chassis.bell import Bell
 from deskline_chassis.broker import Broker
 from deskline_chassis.decoding import Received
 from deskline_chassis.event_log import Cause, EventLog, NewEvent
+from deskline_chassis.loops import Beat, FatalLoopError
 from deskline_chassis.personal_data import KeyRing
 from deskline_chassis.postgres import Conn, Database
 from deskline_chassis.reader import Reader
 from deskline_chassis.relay import Relay
-from deskline_chassis.runtime import Beat, FatalLoopError
 from deskline_events.intake import CompanyRegistered, ContactRegistered
 from deskline_local.stack import ServiceDatabase
 

@@ -12,7 +12,8 @@ from pydantic_settings import SettingsConfigDict
 from deskline_chassis.applying import ReaderSpec, Transaction
 from deskline_chassis.decoding import Received
 from deskline_chassis.event_log import NewEvent
-from deskline_chassis.service import Parts, Service, command_line
+from deskline_chassis.service import Service, command_line
+from deskline_chassis.serving import Serving, ServingParts
 from deskline_chassis.settings import ServiceSettings
 from deskline_events.intake import ContactRegistered
 from deskline_events.tickets import NoteAdded
@@ -25,7 +26,7 @@ class FollowerSettings(ServiceSettings):
 Fold = tuple[int, str]
 
 
-def reading(parts: Parts) -> ReaderSpec:
+def reading(parts: ServingParts) -> ReaderSpec:
     def apply(transaction: Transaction, events: Sequence[Received]) -> None:
         connection = transaction.connection
         streams = sorted({one.envelope.subject for one in events})
@@ -77,7 +78,13 @@ def reading(parts: Parts) -> ReaderSpec:
     )
 
 
-SERVICE = Service(settings=FollowerSettings, package="deskline_events", reader=reading, announces=True)
+SERVICE = Service(
+    settings=FollowerSettings,
+    package="deskline_events",
+    serving=lambda: Serving(reader=reading),
+    reads=True,
+    announces=True,
+)
 
 if __name__ == "__main__":
     command_line(SERVICE)()

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from pydantic_settings import SettingsConfigDict
 
 from deskline_chassis.event_log import Cause, NewEvent
-from deskline_chassis.service import Parts, Service, command_line
+from deskline_chassis.service import Service, command_line
+from deskline_chassis.serving import Serving, ServingParts
 from deskline_chassis.settings import ServiceSettings
 from deskline_events.intake import ContactRegistered
 
@@ -22,7 +23,7 @@ class Wanted(BaseModel):
     word: str
 
 
-def routes(parts: Parts) -> None:
+def routes(parts: ServingParts) -> None:
     @parts.app.post("/facts", status_code=201)
     def write(wanted: Annotated[list[Wanted], Body()]) -> list[tuple[UUID, int]]:
         """One event each, all in one transaction, under the persons' keys."""
@@ -58,7 +59,10 @@ def routes(parts: Parts) -> None:
 
 
 SERVICE = Service(
-    settings=WriterSettings, package="deskline_events", routes=routes, announces=True, owns_keys=True
+    settings=WriterSettings,
+    package="deskline_events",
+    serving=lambda: Serving(routes=routes, owns_keys=True),
+    announces=True,
 )
 
 if __name__ == "__main__":

@@ -1,29 +1,30 @@
-"""The wiring of analytics, the only one: serve, migrate, parked, rebuild."""
+"""The command line of analytics."""
 
-from deskline_analytics.adapters.erasing import forget_while_serving
-from deskline_analytics.api.routes import add_routes
-from deskline_analytics.consumer import live_reader
-from deskline_analytics.rebuild import rebuild_command
+from typing import TYPE_CHECKING
+
+from deskline_analytics.commands import rebuild_command
 from deskline_analytics.settings import AnalyticsSettings
-from deskline_chassis.runtime import Run
-from deskline_chassis.service import Parts, Service, command_line
+from deskline_chassis.service import Service, command_line
+
+if TYPE_CHECKING:
+    from deskline_chassis.serving import Serving
 
 
-def _loops(parts: Parts) -> dict[str, Run]:
-    return {"erasing": forget_while_serving(parts.database)}
+def _serving() -> "Serving":
+    from deskline_analytics.serving import SERVING
+
+    return SERVING
 
 
-SERVICE = Service(
-    settings=AnalyticsSettings,
-    package="deskline_analytics",
-    routes=add_routes,
-    reader=lambda _parts: live_reader(),
-    loops=_loops,
-)
+SERVICE = Service(AnalyticsSettings, "deskline_analytics", _serving, reads=True)
 
 
 def main() -> None:
-    """Run the command line."""
+    """The command `deskline-analytics`."""
     app = command_line(SERVICE)
     app.command("rebuild")(rebuild_command)
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,10 @@
-"""The command `rebuild`: every read model from offset 0, compared with the live one, put in its place."""
+"""A rebuild: every read model from offset 0, compared with the live one, put in its place."""
 
 import asyncio
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import psycopg
 import typer
@@ -15,17 +15,16 @@ from deskline_analytics import consumer
 from deskline_analytics.adapters import rebuilt_tables
 from deskline_analytics.adapters.rebuilt_tables import Compared
 from deskline_analytics.adapters.serving_lock import reader_paused, take_for_rebuild
-from deskline_analytics.projections import MODELS, forget_erased
+from deskline_analytics.domain.models import MODELS
+from deskline_analytics.projections import forget_erased
 from deskline_analytics.rebuilding import RebuildRefusedError, Targets
 from deskline_analytics.replaying import SEARCH_PATH, processes_for, replay_in_parts, replay_of
 from deskline_analytics.settings import AnalyticsSettings
 from deskline_chassis.applying import SurroundingsError
-from deskline_chassis.logs import configure_logging
 from deskline_chassis.postgres import Database, conninfo
-from deskline_chassis.service import Parts
-from deskline_chassis.settings import MigrationSettings, load, load_migration
+from deskline_chassis.serving import ServingParts
+from deskline_chassis.settings import MigrationSettings
 
-WRONG_USE: Final = 2
 CLOSE: Final = 500
 """So few records behind the live reader, it may stand still."""
 APPROACHES: Final = 20
@@ -54,48 +53,25 @@ class Verdict:
         return not self.differing and self.streams.equal
 
 
-def rebuild_command(
-    models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help=f"{', '.join(MODELS)}; all by default")
-    ] = None,
+def rebuild(
+    settings: AnalyticsSettings,
+    migration: MigrationSettings,
+    wanted: tuple[str, ...],
     *,
-    accept_differences: Annotated[
-        bool, typer.Option("--accept-differences", help="take what was rebuilt where it differs")
-    ] = False,
-) -> None:
-    """Rebuild read models from the topics, beside the live ones; exits 1 where they differ.
-
-    The service goes on serving; its reader stands still for moments. Needs the owner's database URL.
-    """
-    wanted = tuple(dict.fromkeys(models or MODELS))
-    if unknown := sorted(set(wanted) - set(MODELS)):
-        typer.echo(f"rebuild: {', '.join(unknown)}: choose from {', '.join(MODELS)}", err=True)
-        raise typer.Exit(WRONG_USE)
-    settings = load(AnalyticsSettings)
-    configure_logging(settings.service(), settings.log_level)
-    migration = load_migration(AnalyticsSettings)
+    accept_differences: bool,
+) -> Verdict:
+    """Rebuild these read models from the topics, and tell on the way; raises RebuildRefusedError."""
+    patient = conninfo(migration.url, "deskline-analytics-rebuild", **_PATIENT)
     try:
-        with psycopg.connect(
-            conninfo(migration.url, "deskline-analytics-rebuild", **_PATIENT), autocommit=True
-        ) as owner:
-            verdict = _rebuild(owner, Parts(settings), migration, wanted, accept=accept_differences)
-    except RebuildRefusedError as refused:
-        typer.echo(f"rebuild: {refused}", err=True)
-        raise typer.Exit(1) from None
+        with psycopg.connect(patient, autocommit=True) as owner:
+            return _rebuild(owner, ServingParts(settings), migration, wanted, accept=accept_differences)
     except (KafkaError, OSError, psycopg.OperationalError, SurroundingsError) as error:
-        typer.echo(f"rebuild: {type(error).__name__}: nothing was changed, run this again", err=True)
-        raise typer.Exit(1) from None
-    if not (verdict.equal or accept_differences):
-        typer.echo("rebuild: different; the live tables are untouched. Take the rebuilt ones with")
-        typer.echo(
-            "  --accept-differences, or find out why first: nothing in a read model may differ by itself"
-        )
-        raise typer.Exit(1)
+        raise RebuildRefusedError(f"{type(error).__name__}: nothing was changed, run this again") from error
 
 
 def _rebuild(
     owner: Connection[tuple[Any, ...]],
-    parts: Parts,
+    parts: ServingParts,
     migration: MigrationSettings,
     wanted: tuple[str, ...],
     *,
@@ -124,7 +100,7 @@ class _Rebuild:
     def __init__(
         self,
         owner: Connection[tuple[Any, ...]],
-        parts: Parts,
+        parts: ServingParts,
         database: Database,
         url: str,
         wanted: tuple[str, ...],

@@ -29,7 +29,7 @@ from deskline_chassis.logs import configure_logging
 from deskline_chassis.personal_data import KeyRing
 from deskline_chassis.postgres import Database, conninfo
 from deskline_chassis.reader import applier_for
-from deskline_chassis.service import Parts
+from deskline_chassis.serving import ServingParts
 from deskline_chassis.settings import load
 from deskline_events.topics import keys_topic
 
@@ -141,7 +141,7 @@ def _replay_part(targets: Targets, telling: Connection) -> None:
     try:
         with psycopg.connect(conninfo(url, "deskline-analytics-rebuild"), autocommit=True) as session:
             join_rebuild(session)
-            parts = Parts(settings)
+            parts = ServingParts(settings)
             database = Database(url, "deskline-analytics-rebuild", size=2, search_path=SEARCH_PATH)
             database.open()
             try:

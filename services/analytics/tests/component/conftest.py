@@ -18,19 +18,20 @@ import psycopg
 import pytest
 
 from deskline_analytics.consumer import KEY_OWNERS, OWNERS, READER, live_reader
-from deskline_analytics.projections import MODELS, apply_events
+from deskline_analytics.domain.models import MODELS
+from deskline_analytics.projections import apply_events
 from deskline_chassis.applying import Transaction
 from deskline_chassis.bell import Bell
 from deskline_chassis.broker import Broker
 from deskline_chassis.decoding import Received
 from deskline_chassis.event_log import Cause, EventLog, NewEvent
 from deskline_chassis.identity import generate_keys
+from deskline_chassis.loops import Beat
 from deskline_chassis.migrate import migrate
 from deskline_chassis.personal_data import KeyRing
 from deskline_chassis.postgres import Database
 from deskline_chassis.reader import Reader
 from deskline_chassis.relay import Relay
-from deskline_chassis.runtime import Beat
 from deskline_events.facts import Fact
 from deskline_local.stack import ServiceDatabase, Stack
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.analytics.tests.door import Door, problem
 
 from deskline_analytics.consumer import OWNERS
-from deskline_analytics.projections import MODELS
+from deskline_analytics.domain.models import MODELS
 
 pytestmark = pytest.mark.component
 

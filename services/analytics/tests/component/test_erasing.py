@@ -7,7 +7,8 @@ import pytest
 from services.analytics.tests.door import Door
 
 from deskline_analytics.adapters.erasing import forget_while_serving
-from deskline_analytics.projections import MODELS, apply_events, forget_erased
+from deskline_analytics.domain.models import MODELS
+from deskline_analytics.projections import apply_events, forget_erased
 from deskline_chassis.applying import Transaction
 from deskline_chassis.decoding import Received
 from deskline_chassis.event_log import Cause

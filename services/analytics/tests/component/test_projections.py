@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deskline_analytics.domain.models import MODELS
 from deskline_analytics.domain.projecting import project
-from deskline_analytics.projections import MODELS, apply_events, write
+from deskline_analytics.projections import apply_events, write
 from deskline_chassis.applying import Transaction
 from deskline_chassis.decoding import Received
 from deskline_chassis.event_log import Cause

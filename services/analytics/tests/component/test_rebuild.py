@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import psycopg
 import pytest
 
-from deskline_analytics import rebuild, rebuilding
+from deskline_analytics import commands, rebuild, rebuilding
 from deskline_analytics.adapters.erasing import forget_while_serving
 from deskline_analytics.adapters.serving_lock import (
     PROCESSES_LOCK,
@@ -22,7 +22,7 @@ from deskline_analytics.adapters.serving_lock import (
     take_for_rebuild,
 )
 from deskline_analytics.consumer import READER, REBUILDER, live_reader
-from deskline_analytics.projections import MODELS
+from deskline_analytics.domain.models import MODELS
 from deskline_chassis.applying import ReaderSpec
 from deskline_chassis.personal_data import KeyRing
 from deskline_chassis.reader import Reader
@@ -78,8 +78,8 @@ def assert_equal_in_this_process(rig: Any, monkeypatch: pytest.MonkeyPatch) -> N
     before = rig.state()
     for name, value in rig.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(rebuild, "configure_logging", lambda *_: None)
-    rebuild.rebuild_command([])
+    monkeypatch.setattr(commands, "configure_logging", lambda *_: None)
+    commands.rebuild_command([])
     assert rig.state() == before
     assert_clean(rig)
 
@@ -194,8 +194,8 @@ def test_a_builder_that_was_killed_takes_its_processes_with_it(rig: Any, make_st
     rig.read_all()
     before = rig.state()
     several = (
-        "from deskline_analytics import rebuild; rebuild.processes_for = lambda _: 3;"
-        " rebuild.rebuild_command([])"
+        "from deskline_analytics import commands, rebuild; rebuild.processes_for = lambda _: 3;"
+        " commands.rebuild_command([])"
     )
     builder = subprocess.Popen(
         [sys.executable, "-c", several], env=rig.environment(), stdout=subprocess.DEVNULL

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from deskline_analytics.projections import MODELS
+from deskline_analytics.domain.models import MODELS
 from deskline_chassis.migrate import migrate, table_kinds
 
 pytestmark = pytest.mark.component

@@ -1,67 +1,28 @@
-"""The gateway's only wiring."""
+"""The command line of the gateway."""
 
-import functools
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-
-from deskline_chassis.runtime import Run
-from deskline_chassis.service import Parts, Service, command_line
-from deskline_gateway.adapters.audience import Audience
-from deskline_gateway.adapters.live_feed import LiveFeed
-from deskline_gateway.adapters.owners import HttpOwners
-from deskline_gateway.adapters.token_cache import TokenCache
-from deskline_gateway.adapters.token_table import TokenTable
-from deskline_gateway.api.admission import Admission
-from deskline_gateway.api.asking import Asking
-from deskline_gateway.api.door import Door
-from deskline_gateway.api.live_views import LiveViews
-from deskline_gateway.api.routes import create_gateway
-from deskline_gateway.domain.room import Room
+from deskline_chassis.service import Service, command_line
 from deskline_gateway.settings import GatewaySettings
-from deskline_gateway.timers import watch_upstreams
 from deskline_gateway.token_commands import token_commands
 
-
-def _owners(parts: Parts, connections: int) -> HttpOwners:
-    # Never closed: they end with the process, after the server has finished what was in flight.
-    return HttpOwners(_settings(parts).owner_urls, connections=connections)
+if TYPE_CHECKING:
+    from deskline_chassis.serving import Serving
 
 
-@functools.cache
-def _audience(parts: Parts) -> Audience:
-    # One for the process: the loop that hears the news and the door that tells them share it.
-    settings = _settings(parts)
-    return Audience(most=settings.streams, most_per_token=settings.streams_per_token)
+def _serving() -> "Serving":
+    from deskline_gateway.serving import SERVING
+
+    return SERVING
 
 
-def _app(parts: Parts) -> FastAPI:
-    settings = _settings(parts)
-    admission = Admission(TokenCache(TokenTable(parts.database)), settings.limits, settings.proxy_networks)
-    asking = Asking(_owners(parts, settings.in_flight), settings.identity_private_key.get_secret_value())
-    live_views = LiveViews(_audience(parts), admission, asking)
-    door = Door(admission, asking, live_views)
-    return create_gateway(parts.runtime, door.pass_on, Room(settings.in_flight))
-
-
-def _loops(parts: Parts) -> dict[str, Run]:
-    return {
-        # Connections of its own: a crowd at the door must not make an owner look dead.
-        "upstreams": watch_upstreams(parts.database, _owners(parts, connections=1)),
-        "live": LiveFeed(parts.broker, _audience(parts)).run,
-    }
-
-
-def _settings(parts: Parts) -> GatewaySettings:
-    if not isinstance(parts.settings, GatewaySettings):
-        raise TypeError("the gateway needs its own settings")
-    return parts.settings
-
-
-SERVICE = Service(
-    GatewaySettings, "deskline_gateway", app=_app, loops=_loops, commands={"token": token_commands}
-)
+SERVICE = Service(GatewaySettings, "deskline_gateway", _serving, commands={"token": token_commands})
 
 
 def main() -> None:
     """The command `deskline-gateway`."""
     command_line(SERVICE)()
+
+
+if __name__ == "__main__":
+    main()

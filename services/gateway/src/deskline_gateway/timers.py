@@ -6,8 +6,8 @@ from typing import Final
 import psycopg
 from anyio import to_thread
 
+from deskline_chassis.loops import Beat, Run
 from deskline_chassis.postgres import Database
-from deskline_chassis.runtime import Beat, Run
 from deskline_gateway.domain.rules import OWNERS
 from deskline_gateway.figures import OWNER_UP
 from deskline_gateway.ports import Owners

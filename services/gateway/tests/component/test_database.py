@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
+from deskline_chassis.loops import Beat
 from deskline_chassis.metrics import REGISTRY
 from deskline_chassis.migrate import table_kinds
 from deskline_chassis.postgres import Database
-from deskline_chassis.runtime import Beat
 from deskline_gateway.adapters.owners import HttpOwners
 from deskline_gateway.adapters.token_cache import FRESH_SECONDS
 from deskline_gateway.adapters.token_table import TokenTable

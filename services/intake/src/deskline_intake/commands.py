@@ -10,7 +10,7 @@ import typer
 from uuid_utils.compat import uuid7
 
 from deskline_chassis.event_log import Cause
-from deskline_chassis.service import Parts
+from deskline_chassis.parts import Parts
 from deskline_chassis.settings import load
 from deskline_events.facts import Channel, Language
 from deskline_intake.adapters.lines import (

@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 import structlog
 
 from deskline_chassis.event_log import EventLog
+from deskline_chassis.loops import Beat
 from deskline_chassis.pacing import pace_after
 from deskline_chassis.postgres import Database, is_surroundings
-from deskline_chassis.runtime import Beat
 from deskline_intake import figures
 from deskline_intake.adapters import raw_messages
 from deskline_intake.adapters.objects import ERRORS as OBJECT_ERRORS

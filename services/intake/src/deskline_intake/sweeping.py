@@ -8,8 +8,8 @@ from typing import Final
 
 import structlog
 
+from deskline_chassis.loops import Beat
 from deskline_chassis.postgres import Database, is_surroundings
-from deskline_chassis.runtime import Beat
 from deskline_intake import figures
 from deskline_intake.adapters import erasure, forms, raw_messages
 from deskline_intake.adapters.objects import ERRORS as OBJECT_ERRORS

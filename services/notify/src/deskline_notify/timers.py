@@ -5,8 +5,8 @@ import contextlib
 from typing import Final
 
 from deskline_chassis.event_log import EventLog
+from deskline_chassis.loops import Beat, Run
 from deskline_chassis.postgres import Database, is_surroundings
-from deskline_chassis.runtime import Beat, Run
 from deskline_notify.adapters.waker import Waker
 from deskline_notify.handlers.sweeping import end_overdue, let_go_on, measure
 from deskline_notify.handlers.telling import Telling

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from deskline_chassis.callers import trust
 from deskline_chassis.http import create_app
-from deskline_chassis.identity import HEADER, Identity, Verifier, generate_keys, sign, trust
+from deskline_chassis.identity import HEADER, Identity, Verifier, generate_keys, sign
 from deskline_chassis.runtime import Runtime
 from deskline_notify.api.routes import add_routes
 

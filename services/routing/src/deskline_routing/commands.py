@@ -11,7 +11,7 @@ import uuid_utils.compat
 from pydantic import ValidationError
 
 from deskline_chassis.event_log import Cause
-from deskline_chassis.service import Parts
+from deskline_chassis.parts import Parts
 from deskline_chassis.settings import load
 from deskline_routing.adapters.desk import Desks
 from deskline_routing.api.bodies import OperatorBody, QueueBody, TeamBody

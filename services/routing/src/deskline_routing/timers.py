@@ -14,8 +14,8 @@ import uuid_utils.compat
 from deskline_chassis.applying import Transaction
 from deskline_chassis.deadlines import Deadline, Fire
 from deskline_chassis.event_log import Cause, EventLog
+from deskline_chassis.loops import Beat, Run
 from deskline_chassis.postgres import is_surroundings
-from deskline_chassis.runtime import Beat, Run
 from deskline_routing.adapters.desk import PostgresDesk
 from deskline_routing.adapters.hearing import Hearing
 from deskline_routing.figures import EXTENDED

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
@@ -13,10 +13,12 @@ from pydantic import BaseModel, ValidationError
 from deskline_chassis.event_log import Cause
 from deskline_events.sla import CalendarChanged, PolicyChanged
 from deskline_sla import queries
-from deskline_sla.adapters.clock_desk import Desks
 from deskline_sla.api.bodies import CalendarBody, PolicyBody
 from deskline_sla.domain.checking import RulesRefused
 from deskline_sla.handlers.rules import PutRule, StaleRule, VersionMissing, put_rule
+
+if TYPE_CHECKING:
+    from deskline_sla.adapters.clock_desk import Desks
 
 REFUSED = 1
 WRONG = 2
@@ -30,7 +32,7 @@ Seen = Annotated[
 ]
 
 
-def policy_commands(open_desks: Callable[[], Desks]) -> typer.Typer:
+def policy_commands(open_desks: "Callable[[], Desks]") -> typer.Typer:
     """`policy put`, `policy list`."""
     app = typer.Typer(no_args_is_help=True, help="Policies: what is promised, and what happens on the way.")
 
@@ -48,7 +50,7 @@ def policy_commands(open_desks: Callable[[], Desks]) -> typer.Typer:
     return app
 
 
-def calendar_commands(open_desks: Callable[[], Desks]) -> typer.Typer:
+def calendar_commands(open_desks: "Callable[[], Desks]") -> typer.Typer:
     """`calendar put`, `calendar list`."""
     app = typer.Typer(no_args_is_help=True, help="Calendars: what business time is.")
 
@@ -81,7 +83,7 @@ def _read(file: Path, key: str, model: type[BodyT]) -> tuple[UUID, BodyT]:
 
 
 def _put(
-    desks: Desks, rule: PolicyChanged | CalendarChanged, seen: int | None, *, apply_to_open: bool
+    desks: "Desks", rule: PolicyChanged | CalendarChanged, seen: int | None, *, apply_to_open: bool
 ) -> None:
     command_id = uuid_utils.compat.uuid7()
     command = PutRule(
@@ -106,7 +108,7 @@ def _put(
     typer.echo(json.dumps({"id": str(rule_id), "version": put.version}))
 
 
-def _list(desks: Desks, page: Callable[..., Any]) -> None:
+def _list(desks: "Desks", page: Callable[..., Any]) -> None:
     cursor: str | None = None
     try:
         while True:

@@ -10,8 +10,8 @@ import structlog
 
 from deskline_chassis.applying import Transaction
 from deskline_chassis.deadlines import Deadline, Fire
+from deskline_chassis.loops import Beat, Run
 from deskline_chassis.postgres import is_surroundings
-from deskline_chassis.runtime import Beat, Run
 from deskline_sla.adapters.clock_desk import Desks
 from deskline_sla.domain.steps import STEP_KIND
 from deskline_sla.handlers.firing import Alarms, fire_steps

@@ -7,8 +7,8 @@ import psycopg
 from psycopg import sql
 
 from deskline_chassis.event_log import NOTIFY_CHANNEL
+from deskline_chassis.loops import Beat
 from deskline_chassis.postgres import connect_direct
-from deskline_chassis.runtime import Beat
 
 
 class Bell:

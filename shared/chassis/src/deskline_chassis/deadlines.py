@@ -19,8 +19,8 @@ from deskline_chassis import metrics
 from deskline_chassis.applying import Transaction
 from deskline_chassis.decoding import cause_of
 from deskline_chassis.event_log import EventLog
+from deskline_chassis.loops import Beat, FatalLoopError, Run
 from deskline_chassis.postgres import Conn, Database, is_surroundings
-from deskline_chassis.runtime import Beat, FatalLoopError, Run
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deskline_chassis import metrics
 from deskline_chassis.cursors import BadCursorError
-from deskline_chassis.runtime import Beat, FatalLoopError, Run, Runtime
+from deskline_chassis.loops import Beat, FatalLoopError, Run
+from deskline_chassis.runtime import Runtime
 from deskline_chassis.settings import WRONG_SETTINGS
 from deskline_chassis.telemetry import in_span, set_attributes, start_root, start_under
 

@@ -4,18 +4,15 @@ import base64
 import functools
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi import FastAPI, Request
 from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from deskline_chassis.http import Problem
 
 HEADER: Final = "Deskline-Identity"
 ISSUER: Final = "deskline.gateway"
@@ -132,32 +129,6 @@ def generate_keys() -> tuple[str, str]:
     """A new pair (private, public), each base64 of 32 bytes."""
     private = Ed25519PrivateKey.generate()
     return _standard(private.private_bytes_raw()), _standard(private.public_key().public_bytes_raw())
-
-
-def trust(app: FastAPI, verifier: Verifier) -> None:
-    """Let `require_identity` on this application's routes believe what the verifier believes."""
-    app.state.identity_verifier = verifier
-
-
-async def require_identity(request: Request) -> Identity:
-    """FastAPI dependency: the caller's identity; a Problem with 401 when there is none to believe."""
-    verifier: Verifier = request.app.state.identity_verifier
-    try:
-        return verifier.verify(_only(request.headers.getlist(HEADER)), datetime.now(UTC))
-    except IdentityRefusedError as refused:
-        raise Problem(
-            401,
-            "identity_refused",
-            "The call carries no identity that this service believes",
-            headers={"WWW-Authenticate": HEADER},
-            reason=refused.reason,
-        ) from None
-
-
-def _only(tokens: list[str]) -> str:
-    if len(tokens) != 1:
-        raise IdentityRefusedError("malformed" if tokens else "missing")
-    return tokens[0]
 
 
 @functools.lru_cache(maxsize=4)

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.types.array import ListBinaryDumper
 from psycopg_pool import ConnectionPool
 
-from deskline_chassis.runtime import Beat, FatalLoopError
+from deskline_chassis.loops import Beat, FatalLoopError
 from deskline_chassis.settings import WRONG_SETTINGS
 
 Row = tuple[Any, ...]

@@ -21,10 +21,10 @@ from deskline_chassis.broker import Broker, read_by_nobody, until_broker
 from deskline_chassis.consumer import Consumer
 from deskline_chassis.decoding import Place, Record
 from deskline_chassis.fetching import PacedBroker, PacedConsumer
+from deskline_chassis.loops import Beat, FatalLoopError
 from deskline_chassis.parking import counts, newly_parked, positions_of, redrive_understood
 from deskline_chassis.personal_data import KeyRing
 from deskline_chassis.postgres import Database, is_surroundings
-from deskline_chassis.runtime import Beat, FatalLoopError
 from deskline_chassis.watch import Standing, Watch
 from deskline_events.topics import events_topic, keys_topic
 

@@ -19,11 +19,11 @@ from deskline_chassis import metrics
 from deskline_chassis.announcing import Announcer, LossError
 from deskline_chassis.bell import Bell
 from deskline_chassis.broker import Broker, until_broker
+from deskline_chassis.loops import Beat
 from deskline_chassis.marking import Marker
 from deskline_chassis.pacing import pace_after
 from deskline_chassis.postgres import connect_direct
 from deskline_chassis.relay_state import LeaseLostError, RelayState, read_events, read_keys
-from deskline_chassis.runtime import Beat
 from deskline_events.topics import events_topic, keys_topic, watermarks_topic
 
 log = structlog.get_logger(__name__)

@@ -9,19 +9,14 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from deskline_chassis.bodies import Body
 from deskline_chassis.http import Problem
 from deskline_chassis.idempotency import KeyedCommand
 
 _KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
 _ETAG: Final = re.compile(r'^"(0|[1-9][0-9]{0,17})"$')
-
-
-class Body(BaseModel):
-    """Unknown fields are refused, and no error repeats what was sent."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class PageQuery(Body):

@@ -22,8 +22,8 @@ from deskline_chassis.broker import Broker, until_broker
 from deskline_chassis.consumer import Consumer
 from deskline_chassis.decoding import cause_of
 from deskline_chassis.inbox import Position
+from deskline_chassis.loops import Beat
 from deskline_chassis.postgres import Conn
-from deskline_chassis.runtime import Beat
 from deskline_events.topics import events_topic, watermarks_topic
 from deskline_events.watermarks import Watermark
 

@@ -6,8 +6,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from deskline_chassis.loops import Beat, FatalLoopError
 from deskline_chassis.postgres import Database
-from deskline_chassis.runtime import Beat, FatalLoopError
 from deskline_local.stack import Stack
 
 pytestmark = pytest.mark.component

@@ -27,8 +27,8 @@ from deskline_chassis.deadlines import (
     retry_deadlines,
 )
 from deskline_chassis.event_log import Cause, EventLog, NewEvent
+from deskline_chassis.loops import Beat
 from deskline_chassis.postgres import Database
-from deskline_chassis.runtime import Beat
 from deskline_chassis.watermarks import Watermarks
 from deskline_events.intake import CompanyRegistered
 from deskline_local.stack import ServiceDatabase, Stack

@@ -23,10 +23,10 @@ from deskline_chassis import metrics
 from deskline_chassis import reader as reader_module
 from deskline_chassis import relay as relay_module
 from deskline_chassis.fetching import PacedConsumer
+from deskline_chassis.loops import Beat, FatalLoopError
 from deskline_chassis.reader import FENCED_EXIT
 from deskline_chassis.relay_state import RelayState, StoredKey, read_keys
 from deskline_chassis.republish import republish
-from deskline_chassis.runtime import Beat, FatalLoopError
 from deskline_events.catalog import CATALOG
 from deskline_events.intake import ContactRegistered
 from deskline_events.topics import events_topic, keys_topic

@@ -17,7 +17,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from deskline_chassis.http import Problem, create_app, serve_http
-from deskline_chassis.runtime import Beat, FatalLoopError, Runtime
+from deskline_chassis.loops import Beat, FatalLoopError
+from deskline_chassis.runtime import Runtime
 from deskline_chassis.telemetry import configure_tracing, shutdown_tracing
 
 Lines = Callable[[], list[dict[str, Any]]]

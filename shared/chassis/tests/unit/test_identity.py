@@ -12,17 +12,9 @@ import httpx
 import pytest
 from fastapi import Depends
 
+from deskline_chassis.callers import require_identity, trust
 from deskline_chassis.http import create_app
-from deskline_chassis.identity import (
-    HEADER,
-    Identity,
-    IdentityRefusedError,
-    Verifier,
-    generate_keys,
-    require_identity,
-    sign,
-    trust,
-)
+from deskline_chassis.identity import HEADER, Identity, IdentityRefusedError, Verifier, generate_keys, sign
 from deskline_chassis.runtime import Runtime
 
 pytestmark = pytest.mark.unit

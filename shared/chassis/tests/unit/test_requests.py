@@ -8,10 +8,10 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, Query
 
+from deskline_chassis.bodies import Body
 from deskline_chassis.cursors import read_cursor
 from deskline_chassis.http import create_app
 from deskline_chassis.requests import (
-    Body,
     PageQuery,
     etag,
     idempotency_key,

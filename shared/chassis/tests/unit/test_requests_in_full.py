@@ -12,21 +12,13 @@ from fastapi import FastAPI, Request
 from pydantic import ValidationError
 
 from deskline_chassis import identity
+from deskline_chassis.bodies import Body
+from deskline_chassis.callers import require_identity, trust
 from deskline_chassis.cursors import BadCursorError, _sealed, read_cursor, write_cursor
 from deskline_chassis.http import Problem
 from deskline_chassis.idempotency import KeyedCommand
-from deskline_chassis.identity import (
-    HEADER,
-    Identity,
-    IdentityRefusedError,
-    Verifier,
-    generate_keys,
-    require_identity,
-    sign,
-    trust,
-)
+from deskline_chassis.identity import HEADER, Identity, IdentityRefusedError, Verifier, generate_keys, sign
 from deskline_chassis.requests import (
-    Body,
     etag,
     idempotency_key,
     keyed_command,

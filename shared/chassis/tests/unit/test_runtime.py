@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from deskline_chassis.loops import Beat, FatalLoopError
 from deskline_chassis.metrics import render
-from deskline_chassis.runtime import Beat, FatalLoopError, Runtime, run_service
+from deskline_chassis.runtime import Runtime, run_service
 
 pytestmark = pytest.mark.unit
 

@@ -8,8 +8,8 @@ import structlog
 
 from deskline_analytics.adapters.serving_lock import share_in_transaction
 from deskline_analytics.projections import forget_erased
+from deskline_chassis.loops import Beat, Run
 from deskline_chassis.postgres import Database, is_surroundings
-from deskline_chassis.runtime import Beat, Run
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,9 @@ from fastapi import Depends
 
 from deskline_analytics import queries
 from deskline_analytics.queries import Reach
+from deskline_chassis.callers import require_identity
 from deskline_chassis.http import Problem
-from deskline_chassis.identity import Identity, require_identity
+from deskline_chassis.identity import Identity
 from deskline_chassis.postgres import Conn
 
 STAFF: Final = frozenset({"operator", "lead", "admin"})

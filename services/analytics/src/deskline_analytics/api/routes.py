@@ -35,13 +35,13 @@ from deskline_analytics.api.waiting import waits_for_version
 from deskline_analytics.consumer import OWNERS
 from deskline_analytics.queries import AsOf
 from deskline_chassis.postgres import Conn, Database
-from deskline_chassis.service import Parts
+from deskline_chassis.serving import ServingParts
 
 Ask = Callable[[Conn, AsOf], dict[str, Any]]
 Number = Annotated[int, Path(ge=1, le=MAX_BIGINT)]
 
 
-def add_routes(parts: Parts) -> None:
+def add_routes(parts: ServingParts) -> None:
     """Add this service's routes to its application."""
     parts.app.include_router(routes(parts.database))
 

@@ -5,7 +5,6 @@ that a rebuild fills.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 from deskline_analytics.domain.projecting import Known, clocks_in, project, tickets_in
 from deskline_analytics.projections.erasing import forget_erased
@@ -14,23 +13,7 @@ from deskline_analytics.projections.writing import write
 from deskline_chassis.applying import Transaction
 from deskline_chassis.decoding import Received
 
-__all__ = ["MODELS", "apply_events", "forget_erased", "write"]
-
-MODELS: Final = (
-    "open_tickets",
-    "ticket_timeline",
-    "ticket_documents",
-    "routing_decisions",
-    "sla_outcomes",
-    "notifications",
-    "operators",
-    "teams",
-    "queues",
-    "lines",
-    "daily_flow",
-    "operator_load",
-    "freshness",
-)
+__all__ = ["apply_events", "forget_erased", "write"]
 
 
 def apply_events(transaction: Transaction, received: Sequence[Received]) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from deskline_chassis.broker import Broker, TopicsMissingError, ensure_topics
 from deskline_chassis.consumer import Consumer
-from deskline_chassis.runtime import Beat
+from deskline_chassis.loops import Beat
 from deskline_chassis.watch import Standing, Watch
 from deskline_events.tickets import TicketRouted
 from deskline_events.topics import OWNERS, events_topic

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import Request
 from pydantic import AfterValidator, ConfigDict, Field
 
-from deskline_chassis import requests
+from deskline_chassis import bodies
 from deskline_intake.api.refusals import refusal
 from deskline_intake.domain.forms import (
     ADDRESS_CHARS,
@@ -25,7 +25,7 @@ from deskline_intake.domain.forms import (
 _TRAP_CHARS: Final = 2_000
 
 
-class Body(requests.Body):
+class Body(bodies.Body):
     """A value of another type is not made to fit."""
 
     model_config = ConfigDict(strict=True)

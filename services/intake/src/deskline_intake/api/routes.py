@@ -8,9 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from uuid_utils.compat import uuid7
 
+from deskline_chassis.callers import require_identity
 from deskline_chassis.event_log import Cause
 from deskline_chassis.idempotency import KeyedCommand, KeyReusedError
-from deskline_chassis.identity import Identity, require_identity
+from deskline_chassis.identity import Identity
 from deskline_chassis.postgres import Database
 from deskline_chassis.requests import PageQuery, keyed_command, no_query
 from deskline_chassis.telemetry import traceparent_of_current

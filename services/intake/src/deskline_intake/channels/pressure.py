@@ -14,8 +14,8 @@ import psycopg
 import structlog
 
 from deskline_chassis.lag import Lag, Lags, LagsUnknownError
+from deskline_chassis.loops import Beat
 from deskline_chassis.postgres import Database
-from deskline_chassis.runtime import Beat
 from deskline_intake import figures
 from deskline_intake.adapters.raw_messages import Progress, progress
 from deskline_intake.domain.pressure import Pressure, Standing

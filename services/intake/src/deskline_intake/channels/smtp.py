@@ -12,8 +12,8 @@ import psycopg
 import structlog
 from uuid_utils.compat import uuid7
 
+from deskline_chassis.loops import Beat, FatalLoopError
 from deskline_chassis.postgres import Database
-from deskline_chassis.runtime import Beat, FatalLoopError
 from deskline_chassis.settings import WRONG_SETTINGS
 from deskline_chassis.telemetry import in_span, set_attributes, start_root, traceparent_of
 from deskline_intake import figures

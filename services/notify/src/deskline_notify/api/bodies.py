@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from deskline_chassis.requests import Body
+from deskline_chassis.bodies import Body
 from deskline_notify.templates.sandbox import MOST_SOURCE, Source
 
 

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
+from deskline_chassis.callers import require_identity
 from deskline_chassis.cursors import read_cursor, write_cursor
 from deskline_chassis.http import Problem
-from deskline_chassis.identity import Identity, require_identity
+from deskline_chassis.identity import Identity
 from deskline_chassis.postgres import Database
 from deskline_chassis.requests import PageQuery, etag, no_query, stated_version_or_zero
 from deskline_events.facts import Language

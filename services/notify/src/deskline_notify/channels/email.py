@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from deskline_chassis.event_log import EventLog
+from deskline_chassis.loops import Beat
 from deskline_chassis.postgres import Database, is_surroundings
-from deskline_chassis.runtime import Beat
 from deskline_notify.adapters.waker import Waker
 from deskline_notify.channels.errands import Round, Sending
 from deskline_notify.handlers.sending import claim_errands, commit_verdicts, renew_leases

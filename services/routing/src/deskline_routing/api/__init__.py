@@ -1,5 +1,1 @@
 """HTTP's door: requests become commands and queries."""
-
-from deskline_routing.api.routes import add_routes
-
-__all__ = ["add_routes"]

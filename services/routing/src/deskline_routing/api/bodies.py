@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from deskline_chassis.requests import Body
+from deskline_chassis.bodies import Body
 from deskline_events.conditions import Conditions
 from deskline_events.facts import Code, Language
 from deskline_events.routing import OperatorChanged, QueueChanged, Strategy, TeamChanged

@@ -6,9 +6,10 @@ from uuid import UUID
 import uuid_utils.compat
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
+from deskline_chassis.callers import require_identity
 from deskline_chassis.event_log import Cause, EventLog
 from deskline_chassis.http import Problem
-from deskline_chassis.identity import Identity, require_identity
+from deskline_chassis.identity import Identity
 from deskline_chassis.personal_data import PersonErasedError
 from deskline_chassis.postgres import Database
 from deskline_chassis.requests import PageQuery, etag, no_query, stated_version

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
-from deskline_chassis.requests import Body
+from deskline_chassis.bodies import Body
 from deskline_events.conditions import Tier
 from deskline_events.facts import Channel, Code, Language, Level, Priority
 from deskline_events.sla import (

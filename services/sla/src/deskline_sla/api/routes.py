@@ -7,9 +7,10 @@ from uuid import UUID
 import uuid_utils.compat
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 
+from deskline_chassis.callers import require_identity
 from deskline_chassis.cursors import BadCursorError
 from deskline_chassis.event_log import Cause, EventTooLargeError
-from deskline_chassis.identity import Identity, require_identity
+from deskline_chassis.identity import Identity
 from deskline_chassis.postgres import Database
 from deskline_chassis.requests import PageQuery, etag, stated_version
 from deskline_chassis.telemetry import traceparent_of_current

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
-from deskline_chassis.requests import Body
+from deskline_chassis.bodies import Body
 from deskline_events.facts import Code, Level, Priority
 from deskline_events.tickets import Stage
 

@@ -8,9 +8,10 @@ import uuid_utils.compat
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from pydantic import BaseModel
 
+from deskline_chassis.callers import require_identity
 from deskline_chassis.event_log import Cause, EventLog, SequenceTakenError
 from deskline_chassis.idempotency import Answer
-from deskline_chassis.identity import Identity, require_identity
+from deskline_chassis.identity import Identity
 from deskline_chassis.personal_data import MissingKeyError
 from deskline_chassis.postgres import Database
 from deskline_chassis.requests import (
