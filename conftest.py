@@ -1,11 +1,15 @@
 """What all tests of the repository share: one stack for the session, stopped when it ends."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from deskline_local.kafka import JVM_VARIABLE, SHORT_LIVED
 from deskline_local.stack import Stack
 from deskline_local.testing import session_stack, stop_session_stack
+
+os.environ.setdefault(JVM_VARIABLE, SHORT_LIVED)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from deskline_local.errors import FolderInUse, NotControllable, PortTaken, StackError, StackUnavailable
 from deskline_local.folder import Folder
-from deskline_local.kafka import KafkaProcess, Listener
+from deskline_local.kafka import JVM_VARIABLE, SHORT_LIVED, KafkaProcess, Listener
 from deskline_local.stack import Stack, open_stack
 
 pytestmark = pytest.mark.unit
@@ -151,3 +151,12 @@ def test_folder_has_one_owner_at_a_time(folder: Path) -> None:
     first.release()
     second.claim()
     second.release()
+
+
+def test_jvm_of_kafka_takes_further_options_from_the_environment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(JVM_VARIABLE, f"-Xss512k {SHORT_LIVED}")
+    with open_stack(folder, "processes") as stack:
+        found = Path(f"/proc/{stack.kafka.pid}/cmdline").read_bytes().split(b"\0")
+    assert {b"-Xss512k", SHORT_LIVED.encode()} <= set(found)
