@@ -60,7 +60,6 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._fenced: dict[Place, int] = {}
         self._hints: dict[TopicPartition, int] = {}
         self._hinted = float("-inf")
-        self._hinting: asyncio.Task[None] | None = None
         self._beat: Beat | None = None
         self._fatal: asyncio.Future[None] | None = None
         self._consumer: PacedConsumer | None = None
@@ -90,7 +89,6 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._fatal = asyncio.get_running_loop().create_future()
         self._watch = Watch()
         self._orphans = set()
-        self._hinting = None
         joined = asyncio.Event()
         chores = asyncio.create_task(self._chores(beat, joined))
         try:
@@ -112,8 +110,6 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
                 if last is not None:
                     await asyncio.wait_for(self._hint(last), 3.0)
                 await asyncio.wait_for(stream.stop(), 5.0)
-            if self._hinting is not None:
-                self._hinting.cancel()
 
     def _subscribe(self) -> PacedBroker:
         settings = self._broker.client_settings(f"{self.spec.name}-{self._instance}")
@@ -226,19 +222,13 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _hint(self, consumer: Consumer) -> None:
         """Commit offsets: they only tell others how far this reader is, so not after every batch."""
-        if self._hinting is not None and not self._hinting.done():
-            return
         mine = consumer.assignment()
         hints = {tp: offset for tp, offset in self._hints.items() if tp in mine}
         self._hints, self._hinted = {}, time.monotonic()
-        if not hints:
-            return
-        # A client whose coordinator is gone tries for ever. It isn't cancelled here, for aiokafka shields
-        # the request, and nobody would take note of what becomes of that.
-        self._hinting = asyncio.create_task(_commit(consumer, hints))
-        done, _ = await asyncio.wait({self._hinting}, timeout=HINT_PATIENCE)
-        for one in done:
-            one.result()
+        if hints:
+            with contextlib.suppress(KafkaError, IllegalStateError, TimeoutError):
+                async with asyncio.timeout(HINT_PATIENCE):
+                    await consumer.hint(hints)
 
     async def _start_of(self, consumer: Consumer, place: Place, offset: int) -> int:
         # Where an operator let old records go, the partition's start lies above the position.
@@ -342,11 +332,6 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         if alarming and not self._alarmed:
             log.error("many streams are being parked", reader=self.spec.name, streams=streams)
         self._alarmed = alarming
-
-
-async def _commit(consumer: Consumer, hints: dict[TopicPartition, int]) -> None:
-    with contextlib.suppress(KafkaError, IllegalStateError, TimeoutError):
-        await consumer.commit(hints)
 
 
 async def _raw(message: Any, _original: Any) -> KafkaMessage:

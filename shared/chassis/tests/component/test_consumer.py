@@ -1,9 +1,14 @@
-"""A consumer whose broker is away."""
+"""A consumer whose broker is away, or answers too late."""
 
 import asyncio
+import gc
+import secrets
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import IllegalStateError, KafkaConnectionError
 from shared.chassis.tests.house import PARTITIONS, House
 
 from deskline_chassis.broker import ensure_topics
@@ -44,3 +49,47 @@ async def test_stop_of_a_consumer_ends_when_it_is_cancelled_itself(house: House)
     with pytest.raises(asyncio.CancelledError):
         await stopping
     assert not asyncio.all_tasks() - before
+
+
+async def test_hint_that_is_cancelled_leaves_no_error_that_nobody_hears_of(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = events_topic("intake")
+    await ensure_topics(house.broker, (topic,), "test")
+    consumer = Consumer(
+        house.broker.topic(topic),
+        **house.broker.client_settings("test"),
+        group_id=f"{topic}.{secrets.token_hex(4)}",
+    )
+    sent, answered = asyncio.Event(), asyncio.Event()
+    unheard: list[dict[str, Any]] = []
+
+    async def late(_: GroupCoordinator, __: Any) -> None:
+        sent.set()
+        await answered.wait()
+        raise KafkaConnectionError
+
+    await consumer.start()
+    try:
+        await consumer.getmany(timeout_ms=5_000)
+        (place, *_) = consumer.assignment()
+        await consumer.hint({place: 0})
+        with pytest.raises(IllegalStateError):
+            await consumer.hint({TopicPartition("another", 0): 0})
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+        with monkeypatch.context() as patched:
+            patched.setattr(GroupCoordinator, "_send_req", late)
+            hint = asyncio.create_task(consumer.hint({place: 1}))
+            await sent.wait()
+            hint.cancel()
+            await asyncio.wait({hint})
+            answered.set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        gc.collect()
+        assert hint.cancelled()
+        assert not unheard
+        assert await consumer.committed(place) == 0
+    finally:
+        asyncio.get_running_loop().set_exception_handler(None)
+        await consumer.stop()

@@ -22,6 +22,7 @@ from shared.chassis.tests.house import NAME, PARTITIONS, House, running, until
 from deskline_chassis import metrics
 from deskline_chassis import reader as reader_module
 from deskline_chassis import relay as relay_module
+from deskline_chassis.consumer import Consumer
 from deskline_chassis.fetching import PacedConsumer
 from deskline_chassis.loops import Beat, FatalLoopError
 from deskline_chassis.reader import FENCED_EXIT
@@ -233,7 +234,7 @@ async def test_hints_that_the_broker_never_answers_hold_nothing_up(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(reader_module, "HINT_PATIENCE", 0.2)
-    monkeypatch.setattr(AIOKafkaConsumer, "commit", never)
+    monkeypatch.setattr(Consumer, "hint", never)
     async with house.relaying(), running(house.reader().run):
         house.write("one")
         await until("applied", lambda: house.texts() == ["one"])
