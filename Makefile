@@ -52,7 +52,7 @@ test: check ## check, then unit, component, contract and end-to-end tests on rea
 	@echo "the tests of the whole system run beside those of its parts; what they say comes at the end"
 	@$(BIN)/pytest -q -m "not ($(ELSEWHERE))" tests > .deskline/system-tests.log 2>&1 & system=$$!; \
 	trap "kill $$system" INT TERM; \
-	$(BIN)/pytest -q -n 3 --dist loadgroup -m "not ($(ELSEWHERE))" $(PARTS); parts=$$?; \
+	$(BIN)/pytest -q -n 4 --dist loadgroup -m "not ($(ELSEWHERE))" $(PARTS); parts=$$?; \
 	wait $$system; whole=$$?; cat .deskline/system-tests.log; exit $$((parts | whole))
 
 test-extra: $(VENV)/.installed ## what needs kubectl, promtool and npm from Debian: rendered overlays, alarms, AsyncAPI

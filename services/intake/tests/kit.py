@@ -22,13 +22,17 @@ import httpx
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic_core import from_json
+from uuid_utils.compat import uuid7
 
 from deskline_chassis.identity import HEADER, Identity, generate_keys, sign
 from deskline_chassis.migrate import migrate
 from deskline_chassis.personal_data import KeyRing, PersonKey, unseal
 from deskline_events.catalog import CATALOG
 from deskline_events.envelope import Envelope
+from deskline_events.facts import Language
 from deskline_events.keys import PersonKeys
+from deskline_intake.adapters.lines import add_line
+from deskline_intake.ports import StoredLine
 from deskline_local.stack import ServiceDatabase, Stack
 
 KEK = bytes(range(32))
@@ -87,10 +91,12 @@ class Intake:
             check=False,
         )
 
-    def add_line(self, address: str = LINE, name: str = "Поддержка", language: str = "ru") -> UUID:
-        done = self.command("line", "add", "--address", address, "--name", name, "--language", language)
-        assert done.returncode == 0, done.stderr
-        return UUID(done.stdout.strip())
+    def add_line(self, address: str = LINE, name: str = "Поддержка", language: Language = "ru") -> UUID:
+        """A mail line; as the command makes it, which has tests of its own."""
+        line = StoredLine(uuid7(), name, "email", address, language, disabled=False)
+        with psycopg.connect(self.database.runtime_url) as connection:
+            add_line(connection, line)
+        return line.line_id
 
     def add_form(self, *options: str, name: str = "Форма на сайте") -> UUID:
         done = self.command("line", "add", "--form", "--name", name, *options)
