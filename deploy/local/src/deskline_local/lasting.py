@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any, Final
 
 import psutil
@@ -22,6 +22,7 @@ from deskline_local.system import System
 
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 60.0
+_WRITING: Final = Lock()  # the servers start side by side, and each tells of it
 
 
 def run(folder: Path, doors: Doors) -> None:
@@ -167,7 +168,8 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _write(folder: Path, state: dict[str, Any]) -> None:
     part = folder / "state.json.part"
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        json.dump(state, file)
-    part.replace(_state_file(folder))
+    with _WRITING:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(state, file)
+        part.replace(_state_file(folder))
