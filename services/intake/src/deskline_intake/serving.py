@@ -88,7 +88,7 @@ def _pressure(parts: ServingParts) -> Pressure:
 
 
 def _settings(parts: ServingParts) -> IntakeSettings:
-    assert isinstance(parts.settings, IntakeSettings)  # noqa: S101 -- the service below says so
+    assert isinstance(parts.settings, IntakeSettings)  # noqa: S101 -- main.py names them
     return parts.settings
 
 

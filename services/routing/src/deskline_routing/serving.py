@@ -34,7 +34,7 @@ def _loops(parts: ServingParts) -> dict[str, Run]:
 
 
 def _settings(parts: ServingParts) -> RoutingSettings:
-    assert isinstance(parts.settings, RoutingSettings)  # noqa: S101 -- the service below says so
+    assert isinstance(parts.settings, RoutingSettings)  # noqa: S101 -- main.py names them
     return parts.settings
 
 
