@@ -34,6 +34,7 @@ MAX_RECORDS: Final = 500
 SWEEP_SECONDS: Final = 1.0
 HINT_SECONDS: Final = 0.9
 HINT_PATIENCE: Final = 2.0
+HINT_REST: Final = 4.0
 OVERVIEW_SECONDS: Final = 5.0
 REREAD_SECONDS: Final = 10.0
 FENCED_EXIT: Final = 3
@@ -223,12 +224,21 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _hint(self, consumer: Consumer) -> None:
         """Commit offsets: they only tell others how far this reader is, so not after every batch."""
         mine = consumer.assignment()
-        hints = {tp: offset for tp, offset in self._hints.items() if tp in mine}
-        self._hints, self._hinted = {}, time.monotonic()
-        if hints:
-            with contextlib.suppress(KafkaError, IllegalStateError, TimeoutError):
-                async with asyncio.timeout(HINT_PATIENCE):
-                    await consumer.hint(hints)
+        self._hints = {tp: offset for tp, offset in self._hints.items() if tp in mine}
+        hints = dict(self._hints)
+        if not hints:
+            return
+        try:
+            async with asyncio.timeout(HINT_PATIENCE):
+                await consumer.hint(hints)
+        except (KafkaError, TimeoutError):
+            # They are told again, or others would take this reader for one that is behind; but seldom,
+            # for what is applied waits for each try.
+            self._hinted = time.monotonic() + HINT_REST
+            return
+        self._hinted = time.monotonic()
+        # What was applied meanwhile stays to be told.
+        self._hints = {tp: offset for tp, offset in self._hints.items() if hints.get(tp) != offset}
 
     async def _start_of(self, consumer: Consumer, place: Place, offset: int) -> int:
         # Where an operator let old records go, the partition's start lies above the position.
@@ -259,7 +269,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             beat.alive()
             async with self._busy:
                 await self._insist(self.applier.wake)
-            if self._hints and self._consumer is not None:
+            if self._consumer is not None and time.monotonic() - self._hinted >= HINT_SECONDS:
                 await self._hint(self._consumer)
             # A consumer that is still joining answers no question yet.
             if joined.is_set() and time.monotonic() - looked >= OVERVIEW_SECONDS:

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.errors import NotCoordinatorForGroupError, TopicAuthorizationFailedError
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from shared.chassis.tests.house import NAME, PARTITIONS, House, running, until
 
@@ -241,6 +241,36 @@ async def test_hints_that_the_broker_never_answers_hold_nothing_up(
         await asyncio.wait_for(asked.wait(), 20)
         house.write("two")
         await until("the next one applied", lambda: house.texts() == ["one", "two"])
+
+
+async def test_hint_that_the_broker_refused_is_told_again_without_a_new_record(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuses = False
+    refused: dict[TopicPartition, int] = {}
+    taken: dict[TopicPartition, int] = {}
+    hint = Consumer.hint
+
+    async def refused_once(consumer: Consumer, offsets: dict[TopicPartition, int]) -> None:
+        if refuses and not refused:
+            refused.update(offsets)
+            raise NotCoordinatorForGroupError
+        await hint(consumer, offsets)
+        taken.update(offsets)
+
+    monkeypatch.setattr(reader_module, "HINT_REST", 0.2)
+    monkeypatch.setattr(reader_module, "REREAD_SECONDS", 1000.0)
+    monkeypatch.setattr(Consumer, "hint", refused_once)
+    reader = house.reader()
+    async with house.relaying(), running(reader.run):
+        house.write("one")
+        await until("applied and told", lambda: house.texts() == ["one"] and taken and not reader._hints)
+        # The last record comes again when it is looked for, with a hint of its own: once, and not later.
+        await until("looked for", lambda: reader._reread > 0)
+        refuses = True
+        house.write("two")
+        await until("refused", lambda: refused)
+        await until("told again", lambda: refused.items() <= taken.items())
 
 
 async def test_partitions_that_the_group_gave_to_nobody_are_noticed(
