@@ -58,7 +58,7 @@ def say(what: str) -> None:
 
 @dataclass(frozen=True)
 class Size:
-    """How much of it: at least so many messages and rounds, at so many messages a second.
+    """How much of it: at least so many messages, rounds, kills and minutes, at so many messages a second.
 
     In a calm fewer come, so that two cores with two of everything, proxies and senders on them are a
     healthy system, of which deadlines are asked; what is missing of the messages comes after the last
@@ -70,11 +70,13 @@ class Size:
     rate: float
     rate_in_calms: float
     rate_in_peace: float
+    kills: int
     minutes: float = 0.0
 
-    def goes_on(self, number: int, since: float) -> bool:
+    def goes_on(self, rounds: int, kills: int, since: float) -> bool:
         """Whether another round is to come."""
-        return number < self.rounds or time.monotonic() - since < self.minutes * 60
+        lasted = time.monotonic() - since >= self.minutes * 60
+        return rounds < self.rounds or not lasted or (self.minutes > 0 and kills < self.kills)
 
 
 @dataclass
@@ -115,6 +117,11 @@ class Run:
             for at in trouble.moments
         ]
         return sorted(deaths + troubles)
+
+    @property
+    def kills(self) -> int:
+        """Lives of services and of servers ended by SIGKILL."""
+        return self.watch.kills() + self.nemesis.done.server_kills
 
     def crashes(self) -> Counter[str]:
         """Crash point → deaths there."""
@@ -249,7 +256,7 @@ def play(run: Run, size: Size) -> None:
     teller.start()
     try:
         calmly = partial(run.crowd.at, size.rate_in_calms)
-        run.nemesis.play(_noted(run), lambda number: size.goes_on(number, began), calmly)
+        run.nemesis.play(_noted(run), lambda number: size.goes_on(number, run.kills, began), calmly)
         with calmly():
             _make_up_for_chance(run)
         _undisturbed(run, size)
@@ -312,6 +319,5 @@ def _tell(run: Run, ended: threading.Event) -> None:
     while not ended.wait(TOLD_EVERY):
         accepted = run.crowd.ledger.accepted
         rate = (accepted - before) / TOLD_EVERY
-        kills = run.watch.kills() + run.nemesis.done.server_kills
-        say(f"  {accepted} accepted ({rate:.0f}/s), {len(run.given)} commands, {kills} kills")
+        say(f"  {accepted} accepted ({rate:.0f}/s), {len(run.given)} commands, {run.kills} kills")
         before = accepted
