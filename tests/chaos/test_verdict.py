@@ -56,6 +56,14 @@ def test_a_clean_run_tells_the_bound_of_its_kills() -> None:
     assert "CHAOS_SEED=7" in told
 
 
+def test_a_verdict_tells_how_often_each_check_was_made() -> None:
+    findings = Findings()
+    for _ in range(1_200):
+        findings.check("I6 in 2 s", True, "")
+    findings.check("I6 once", True, "")
+    assert "Looked at: I6 in 2 s 1,200, I6 once 1." in table(findings, WHOLE)
+
+
 def test_what_was_violated_is_named_with_ids_to_look_at() -> None:
     findings = Findings()
     for number in range(7):

@@ -101,6 +101,8 @@ def table(findings: Findings, happened: Happened) -> str:
         ),
         "",
         *_told(happened, kills),
+        f"Looked at: {', '.join(f'{check} {count:,}' for check, count in sorted(findings.checked.items()))}.",
+        "",
     ]
     lines.append(
         f"No violation in {kills} kills: with 95 % confidence fewer than one kill in"
