@@ -54,6 +54,8 @@ class Done:
     repeated: int = 0
     rounds: int = 0
     healed: list[tuple[str, float]] = field(default_factory=list)
+    announced: list[tuple[int, float]] = field(default_factory=list)
+    """Events of an owner that were left to announce anew after it healed, and the seconds that they took."""
     guard: threading.Lock = field(default_factory=threading.Lock)
     """To be held by whoever adds to it while others may."""
 

@@ -17,8 +17,9 @@ from tests.chaos.crashing import ALIVE_SECONDS, Crashes
 from tests.chaos.done import Done
 from tests.chaos.faults import group, records, servers
 from tests.chaos.faults.links import Links
+from tests.chaos.healing import MUCH, Healing
 from tests.chaos.plan import LINKS, PAST_THE_LEASE, Round, Step
-from tests.chaos.watch import Marks, Watch, seconds_until
+from tests.chaos.watch import Watch, seconds_until
 from tests.judging import poison
 from tests.judging.deadlines import Calm
 from tests.judging.records import Findings
@@ -29,6 +30,7 @@ from tests.witness import rows
 HEALED_WITHIN = 30.0
 PATIENCE = 120.0
 CATCH_UP_SECONDS = 20.0
+ANNOUNCED_WITHIN, ANNOUNCED_PER_SECOND = 30.0, 500.0
 RECOVERED = timedelta(seconds=5)
 """After a recovery a deadline may be so late; only what is due later has to fire within 2 s."""
 
@@ -105,6 +107,7 @@ class Nemesis:
         self._heal(f"round {one.number}")
 
     def _calm(self, seconds: float) -> None:
+        self._announced_anew()
         caught_up = self._catch_up()
         began = datetime.now(UTC)
         time.sleep(seconds)
@@ -145,24 +148,39 @@ class Nemesis:
     def _heal(self, what: str) -> None:
         """Nobody does anything; within 30 s everything is ready and every loop gets on."""
         began = time.monotonic()
-        before: Marks | None = None
-        still, red = {"everything"}, {"everything": "not asked yet"}
-        late: dict[str, str] = {}
-        while (red or still) and time.monotonic() - began < PATIENCE:
-            red, marks = self._watch.red(), self._watch.marks()
-            if before is None:
-                before = marks
-            elif marks is not None:
-                still = {name for name in still | marks.keys() if marks.get(name) == before.get(name, 0)}
+        healing = Healing()
+        red, late = {"everything": "not asked yet"}, dict[str, str]()
+        while (red or healing.still) and time.monotonic() - began < PATIENCE:
+            red, standing = self._watch.red(), self._watch.standing()
+            if standing is not None:
+                healing.look(standing)
             if not late and self._since_the_last_death(began) > HEALED_WITHIN:
-                late = red | dict.fromkeys(still, "stands still")
+                late = red | dict.fromkeys(healing.still, "stands still")
                 self._say(f"  not healed: {late}")
             time.sleep(0.5)
         took = self._since_the_last_death(began)
         self.findings.check("I12 in 30 s", took <= HEALED_WITHIN, f"after {what}: {took:.0f} s, {late}")
-        self.findings.check("I12 at all", not red and not still, f"after {what}: {red} {sorted(still)}")
+        healed = not red and not healing.still
+        self.findings.check("I12 at all", healed, f"after {what}: {red} {sorted(healing.still)}")
         self.done.healed.append((what, took))
         self._say(f"  healed after {took:.1f} s")
+
+    def _announced_anew(self) -> None:
+        """I17: what Kafka lost is announced anew at no less than a certain rate, while all else goes on."""
+        began = time.monotonic()
+        standing = self._watch.standing()
+        much = 0 if standing is None else standing.to_announce
+        if much < MUCH:
+            return
+        within = ANNOUNCED_WITHIN + much / ANNOUNCED_PER_SECOND
+        while (standing is None or standing.to_announce >= MUCH) and time.monotonic() - began < within:
+            time.sleep(0.5)
+            standing = self._watch.standing()
+        took = time.monotonic() - began
+        left = much if standing is None else standing.to_announce
+        self.findings.check("I17 announced", left < MUCH, f"{left} of {much} events left after {took:.0f} s")
+        self.done.announced.append((much, took))
+        self._say(f"  {much} events announced anew {took:.1f} s later")
 
     def _catch_up(self) -> bool:
         """Whether nothing waits since the faults, which takes longer on a machine that has much to do."""

@@ -43,6 +43,7 @@ def happened(run: Run, seconds: float) -> Happened:
     for one in run.given:
         calls["command", one.outcome] = calls.get(("command", one.outcome), 0) + 1
     slowest = max(done.healed, key=lambda one: one[1], default=("nothing", 0.0))
+    longest = max(done.announced, key=lambda one: one[1], default=(0, 0.0))
     return Happened(
         seed=run.seed,
         seconds=seconds,
@@ -56,7 +57,13 @@ def happened(run: Run, seconds: float) -> Happened:
         rebalances=done.rebalances,
         handed_over=done.handed_over,
         unknown=sum(calls.get((kind, "info"), 0) for kind in ("mail", "form", "command")),
-        notes=[f"{len(done.healed)} times healed, at most after {slowest[1]:.1f} s ({slowest[0]})"],
+        notes=[
+            f"{len(done.healed)} times healed, at most after {slowest[1]:.1f} s ({slowest[0]})",
+            (
+                f"{len(done.announced)} times a log was being announced anew by then: at most"
+                f" {longest[1]:.1f} s more, for {longest[0]:,} events"
+            ),
+        ],
     )
 
 

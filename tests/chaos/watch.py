@@ -13,6 +13,7 @@ import httpx
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from tests.chaos.healing import Standing
 from tests.judging.settling import OWNERS, READS
 from tests.witness import rows
 
@@ -23,8 +24,8 @@ BLUR = timedelta(milliseconds=300)
 PROBE_SECONDS = 2.0
 ASK_SECONDS = 5.0
 BEHIND = 100
-Marks = dict[str, int]
-"""Loop → how far it is: a number that changes when it gets on."""
+RELAY = "SELECT position, coalesce((SELECT max(id) FROM events), 0) - position FROM relay"
+"""Where an owner's relay is, and how many events it has not announced."""
 
 
 @dataclass
@@ -81,22 +82,24 @@ class Watch:
                         found[name] = answer.text
         return found
 
-    def marks(self) -> Marks | None:
+    def standing(self) -> Standing | None:
         """How far every loop is; None while the servers can't be asked."""
+        found: dict[str, int] = {}
+        unannounced: dict[str, int] = {}
         try:
-            found: Marks = {}
             for owner in OWNERS:
-                ((position,),) = rows(self.system.owner_url(owner), "SELECT position FROM relay")
-                found[f"relay of {owner}"] = position
+                ((found[f"relay of {owner}"], unannounced[owner]),) = rows(
+                    self.system.owner_url(owner), RELAY
+                )
             for reader in READS:
                 statement = "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions"
                 ((position,),) = rows(self.system.owner_url(reader), statement)
                 found[f"reader of {reader}"] = position
-            return found | asyncio.run(self._watermarks())
+            return Standing(found | asyncio.run(self._watermarks()), unannounced)
         except (psycopg.Error, KafkaError, OSError, TimeoutError):
             return None
 
-    async def _watermarks(self) -> Marks:
+    async def _watermarks(self) -> dict[str, int]:
         places = {owner: TopicPartition(f"deskline.{owner}.watermarks", 0) for owner in OWNERS}
         ends = await self._ends(list(places.values()))
         return {f"watermark of {owner}": ends[place] for owner, place in places.items()}
@@ -125,11 +128,10 @@ class Watch:
 
     def _behind(self, owner: str, reader: str) -> int:
         """Events that the owner has not announced, and records that the reader has not passed."""
-        statement = "SELECT coalesce((SELECT max(id) FROM events), 0) - position FROM relay"
         positions = (
             f"SELECT topic, partition, next_offset FROM positions WHERE topic = 'deskline.{owner}.events'"
         )
-        ((unannounced,),) = rows(self.system.owner_url(owner), statement)
+        ((_, unannounced),) = rows(self.system.owner_url(owner), RELAY)
         found = {
             TopicPartition(topic, number): offset
             for topic, number, offset in rows(self.system.owner_url(reader), positions)
