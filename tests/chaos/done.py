@@ -33,10 +33,35 @@ class Trouble:
     @property
     def moments(self) -> list[datetime]:
         """Moments of it, not far apart."""
-        found = [self.begin]
-        while found[-1] + MOMENTS_APART < self.end:
-            found.append(found[-1] + MOMENTS_APART)
-        return [*found, self.end]
+        return _moments(self.begin, self.end)
+
+
+@dataclass(frozen=True)
+class Announced:
+    """Logs announced anew, from the loss until the last owner was through; `events` were left when it healed.
+
+    What is new comes after all that is old, so that everything which follows from it waits meanwhile.
+    """
+
+    begin: datetime
+    end: datetime
+    events: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.begin).total_seconds()
+
+    @property
+    def moments(self) -> list[datetime]:
+        """Moments of it, not far apart."""
+        return _moments(self.begin, self.end)
+
+
+def _moments(begin: datetime, end: datetime) -> list[datetime]:
+    found = [begin]
+    while found[-1] + MOMENTS_APART < end:
+        found.append(found[-1] + MOMENTS_APART)
+    return [*found, end]
 
 
 @dataclass
@@ -54,8 +79,7 @@ class Done:
     repeated: int = 0
     rounds: int = 0
     healed: list[tuple[str, float]] = field(default_factory=list)
-    announced: list[tuple[int, float]] = field(default_factory=list)
-    """Events of an owner that were left to announce anew after it healed, and the seconds that they took."""
+    announced: list[Announced] = field(default_factory=list)
     guard: threading.Lock = field(default_factory=threading.Lock)
     """To be held by whoever adds to it while others may."""
 

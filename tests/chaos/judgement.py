@@ -102,8 +102,9 @@ def _judge_at_rest(run: Run, findings: Findings, topics: Topics) -> None:
     offers.check_offers(findings, topics["tickets"])
     say("judging: read models")
     everything.judge_read_models(findings, run.links.system, topics, run.office.admin)
-    deaths = {reader: run.moments_of(reader, READERS_USE) for reader in READS}
     done = run.nemesis.done
+    announcing = [at for announced in done.announced for at in announced.moments]
+    deaths = {reader: run.moments_of(reader, READERS_USE) + announcing for reader in READS}
     went = everything.judge_poison(
         findings, run.links.system, topics, done.planted, deaths, losses=done.losses
     )

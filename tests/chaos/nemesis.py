@@ -14,7 +14,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from tests.chaos.crashing import ALIVE_SECONDS, Crashes
-from tests.chaos.done import Done
+from tests.chaos.done import Announced, Done
 from tests.chaos.faults import group, records, servers
 from tests.chaos.faults.links import Links
 from tests.chaos.healing import MUCH, Healing
@@ -176,11 +176,13 @@ class Nemesis:
         while (standing is None or standing.to_announce >= MUCH) and time.monotonic() - began < within:
             time.sleep(0.5)
             standing = self._watch.standing()
-        took = time.monotonic() - began
         left = much if standing is None else standing.to_announce
-        self.findings.check("I17 announced", left < MUCH, f"{left} of {much} events left after {took:.0f} s")
-        self.done.announced.append((much, took))
-        self._say(f"  {much} events announced anew {took:.1f} s later")
+        self.findings.check(
+            "I17 announced", left < MUCH, f"{left} of {much} events left after {within:.0f} s"
+        )
+        announced = Announced(max(self.done.losses, default=datetime.now(UTC)), datetime.now(UTC), much)
+        self.done.announced.append(announced)
+        self._say(f"  announced anew, {much} events of it in {time.monotonic() - began:.1f} s")
 
     def _catch_up(self) -> bool:
         """Whether nothing waits since the faults, which takes longer on a machine that has much to do."""

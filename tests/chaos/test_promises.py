@@ -43,7 +43,7 @@ def happened(run: Run, seconds: float) -> Happened:
     for one in run.given:
         calls["command", one.outcome] = calls.get(("command", one.outcome), 0) + 1
     slowest = max(done.healed, key=lambda one: one[1], default=("nothing", 0.0))
-    longest = max(done.announced, key=lambda one: one[1], default=(0, 0.0))
+    longest = max((one.seconds for one in done.announced), default=0.0)
     return Happened(
         seed=run.seed,
         seconds=seconds,
@@ -60,8 +60,8 @@ def happened(run: Run, seconds: float) -> Happened:
         notes=[
             f"{len(done.healed)} times healed, at most after {slowest[1]:.1f} s ({slowest[0]})",
             (
-                f"{len(done.announced)} times a log was being announced anew by then: at most"
-                f" {longest[1]:.1f} s more, for {longest[0]:,} events"
+                f"{len(done.announced)} times logs were still being announced anew by then,"
+                f" at most until {longest:.1f} s after the loss"
             ),
         ],
     )
