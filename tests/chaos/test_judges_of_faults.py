@@ -197,6 +197,13 @@ def test_poison_is_known_by_what_it_says_wherever_it_lies() -> None:
     assert judged_parked([HERE, other], [parked(HERE, 7)]) == {"I9 kept"}
 
 
+def test_a_record_is_parked_once_and_another_one_may_lie_where_it_lay() -> None:
+    event = replace(HERE, value=b"{}", id="event-1")
+    later = replace(event, id="event-2")
+    assert judged_parked([event, later], [parked(event, 7), parked(later, 7)]) == set()
+    assert judged_parked([event], [parked(event, 7), parked(event, 7)]) == {"I9 once"}
+
+
 def test_poison_that_the_broker_lost_at_once_need_not_be_parked() -> None:
     assert judged_parked([HERE], [], losses=5) == set()
     assert judged_parked([HERE], [], losses=50) == {"I9 parked"}

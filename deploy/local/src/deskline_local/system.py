@@ -140,14 +140,14 @@ class System:
         lines = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
         return "\n".join([f"{service} did not become ready ({last}); the end of {log}:", *lines])
 
-    def command(self, service: str, *arguments: str) -> str:
-        """Run a command of a service and give what it printed; raises StackError."""
+    def command(self, service: str, *arguments: str, seconds: float = COMMAND_SECONDS) -> str:
+        """Run a command of a service and give what it printed; raises StackError, TimeoutExpired."""
         done = subprocess.run(  # noqa: S603 -- our own command
             [str(_command(service)), *arguments],
             env=self.deployment.environment(service),
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS,
+            timeout=seconds,
             check=False,
         )
         if done.returncode != 0:
