@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -222,8 +223,14 @@ def _id_in_stream(reader: str, kept: Kept) -> UUID:
 
 
 def _id_by_place(reader: str, record: Record) -> UUID:
-    """The same each time the record is parked; it belongs to no stream, so its place is all that it has."""
-    return uuid5(_PARKED, f"{reader}|{record.topic}|{record.partition}|{record.offset}")
+    """The same each time the record is parked; it belongs to no stream, and is known by place and content.
+
+    The place alone would not do: where the broker lost its end, a topic gives the same offsets once more.
+    """
+    said = sha256(record.key or b"")
+    for part in (header_pairs(record), record.value or b""):
+        said.update(b"%d|" % len(part) + part)
+    return uuid5(_PARKED, f"{reader}|{record.topic}|{record.partition}|{record.offset}|{said.hexdigest()}")
 
 
 def park_loose(connection: Conn, reader: str, records: Sequence[tuple[Record, str]]) -> None:

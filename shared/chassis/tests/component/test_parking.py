@@ -103,6 +103,24 @@ def test_record_that_lies_where_another_was_parked_before_a_loss_is_parked_too(d
     assert {stream for stream, _, _ in desk.parked()} == {a, b}
 
 
+def test_record_without_a_stream_is_parked_too_where_another_lay_before_a_loss(desk: Any, wire: Any) -> None:
+    before = wire.record(b"one", [])
+    desk.feed(before)
+    wire.ends.clear()
+    after, stream = wire.record(b"other", []), uuid4()
+    assert (after.place, after.offset) == (before.place, before.offset)
+    anew = wire.company(stream, 1, epoch=2)
+    desk.feed(anew)  # a higher epoch begins the partition anew
+    for _ in range(2):
+        desk.feed(after, anew)
+    found = {
+        bytes(value) for (value,) in desk.rows("SELECT value FROM parked_records WHERE reader = %(reader)s")
+    }
+    assert found == {b"one", b"other"}
+    assert len(desk.parked()) == 2
+    assert desk.sequences(stream) == [1]
+
+
 def test_failing_handler_is_tried_five_times_and_others_flow(desk: Any, wire: Any) -> None:
     bad, *good = (uuid4() for _ in range(8))
     desk.failing[bad] = ValueError("Canary")

@@ -125,8 +125,6 @@ CREATE TABLE parked_records (
   UNIQUE (reader, owner, subject, sequence),
   CHECK ((owner IS NULL) = (subject IS NULL) AND (subject IS NULL) = (sequence IS NULL))
 );
-CREATE UNIQUE INDEX parked_records_loose ON parked_records (reader, topic, partition, record_offset)
-  WHERE subject IS NULL;
 COMMENT ON TABLE parked_records IS 'truth: records that could not be applied, with their cause';
 """
 
