@@ -84,6 +84,10 @@ class Memory:
     def peak(self, service: str) -> int:
         return max(size for _, size in self.seen[service])
 
+    def course(self, service: str) -> list[int]:
+        """MiB every ten seconds, to see by which course it came where it is."""
+        return [size // MEBIBYTE for _, size in self.seen[service][::10]]
+
     def growth(self, service: str, since: float) -> int:
         """From the highest before a moment to the highest after it."""
         before = [size for at, size in self.seen[service] if at < since]
@@ -189,6 +193,7 @@ def test_overload_is_shed_at_the_edge_and_costs_what_was_taken_nothing(desk: Des
         f"quick again {after:.1f} s after it: canaries took {canaries}; MiB at most, more in the second half:"
     )
     print({one: (memory.peak(one) // MEBIBYTE, memory.growth(one, half) // MEBIBYTE) for one in SERVICES})
+    print("every ten seconds:", {one: memory.course(one) for one in SERVICES})
     check_answers(press)
     assert after <= RECOVER_SECONDS, canaries
     for service in SERVICES:

@@ -303,7 +303,7 @@ def _opened(key_records: list[Any], event_records: list[Any]) -> list[Announced]
         if found.erased_at is not None:
             keys[found.subject] = PersonKey(0, None, found.erased_at)
         for version, wrapped in found.keys.items():
-            keys[found.subject] = PersonKey(version, ring._unwrap(base64.b64decode(wrapped)))
+            keys[found.subject] = PersonKey(version, ring.unwrap(base64.b64decode(wrapped)))
     events = []
     for record in event_records:
         envelope = Envelope.read(record.headers)

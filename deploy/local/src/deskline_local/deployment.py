@@ -98,6 +98,7 @@ class Deployment:
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": os.environ.get("HOME", str(self.folder)),
             "LANG": "C.UTF-8",
+            "MALLOC_ARENA_MAX": "2",
             "PYTHONUNBUFFERED": "1",
             "DESKLINE_KAFKA": self._stack.bootstrap,
             "DESKLINE_INSTANCE": f"{service}-{replica}",

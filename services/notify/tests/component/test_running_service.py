@@ -106,7 +106,7 @@ class House:
 
     def key(self, person: UUID) -> PersonKey:
         wrapped = base64.b64decode(self.desk.people.wrapped[person])
-        return PersonKey(1, KeyRing(KEK)._unwrap_uncached(wrapped))
+        return PersonKey(1, KeyRing(KEK).unwrap(wrapped))
 
     def announce(self, *told: tuple[str, UUID, Fact]) -> None:
         """Facts of other owners, sealed and in order, with the keys of their persons before them."""

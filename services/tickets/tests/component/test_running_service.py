@@ -137,7 +137,7 @@ class Running:
 
     def key(self, person: UUID) -> PersonKey:
         wrapped = base64.b64decode(self.customers.wrapped[person])
-        return PersonKey(1, KeyRing(KEK)._unwrap_uncached(wrapped))
+        return PersonKey(1, KeyRing(KEK).unwrap(wrapped))
 
     def announced(self, topic: Topic, stream: UUID, count: int) -> list[Published]:
         """So many records of a stream, from the topic's beginning."""

@@ -9,7 +9,6 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -70,9 +69,9 @@ class KeyRing:
         if len(key_encryption_key) != KEY_BYTES:
             raise ValueError(f"a key-encryption key has {KEY_BYTES} bytes")
         self._kek = key_encryption_key
-        self._unwrap = lru_cache(maxsize=20_000)(self._unwrap_uncached)
 
-    def _unwrap_uncached(self, wrapped: bytes) -> bytes:
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """A person's key, opened anew each time: kept open it would cost memory. Raises SealError."""
         try:
             return aes_key_unwrap(self._kek, wrapped)
         except (InvalidUnwrap, ValueError):
@@ -119,7 +118,7 @@ class KeyRing:
     def _opened(self, wrapped: bytes) -> bytes | None:
         # One damaged key must not keep the keys of all others from being read.
         try:
-            return self._unwrap(wrapped)
+            return self.unwrap(wrapped)
         except SealError:
             return None
 

@@ -280,7 +280,7 @@ def test_service_runs_on_uvloop_with_a_quiet_collector(collector: None) -> None:
 
     runtime.add("orbit", orbit)
     assert run_service(runtime) == 0
-    assert seen == ["uvloop", (50_000, 20, 50), True]
+    assert seen == ["uvloop", (10_000, 20, 50), True]
 
 
 def test_thread_that_does_not_return_is_left_behind(collector: None) -> None:
