@@ -27,7 +27,8 @@ class Healing:
 
     An owner whose topic was lost announces its whole log anew, and until it is through with that it can't
     say of any moment that nothing from before it is under way: its watermark is silent for as long as the
-    log is. That loop gets on when the relay does, from one look to the next.
+    log is. That loop gets on when the relay does, from one look to the next. Behind all that is old nothing
+    new reaches the other owners meanwhile, and a relay that has nothing to announce does not stand still.
     """
 
     def __init__(self) -> None:
@@ -39,7 +40,9 @@ class Healing:
         if self._first is not None and self._last is not None:
             self.still = {
                 name for name, mark in standing.marks.items() if mark == self._first.marks.get(name, 0)
-            } - {f"watermark of {owner}" for owner in OWNERS if self._announces_anew(owner, standing)}
+            }
+            self.still -= {f"watermark of {one}" for one in OWNERS if self._announces_anew(one, standing)}
+            self.still -= {f"relay of {one}" for one in OWNERS if not standing.unannounced.get(one, 1)}
         self._first = self._first or standing
         self._last = standing
 

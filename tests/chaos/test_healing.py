@@ -36,7 +36,7 @@ def test_what_moved_once_need_not_move_at_each_look() -> None:
     [(RELAY, (1, 2, 2)), (READER, (2, 1, 2)), (WATERMARK, (2, 2, 1))],
 )
 def test_what_does_not_move_stands_still(name: str, after: tuple[int, int, int]) -> None:
-    assert still_after(standing(1, 1, 1), standing(*after)) == {name}
+    assert still_after(standing(1, 1, 1), standing(*after, unannounced=1)) == {name}
 
 
 def test_a_watermark_is_silent_while_its_owner_announces_the_log_anew() -> None:
@@ -52,3 +52,8 @@ def test_a_watermark_stands_still_where_its_relay_does() -> None:
 def test_a_watermark_has_to_come_when_little_is_left_to_announce() -> None:
     looks = [standing(9_000, 1, 5), standing(500, 2, 5, 8_500), standing(8_999, 3, 5, MUCH - 1)]
     assert still_after(*looks) == {WATERMARK}
+
+
+def test_a_relay_that_has_nothing_to_announce_does_not_stand_still() -> None:
+    looks = [standing(9_000, 1, 5), standing(9_000, 2, 6), standing(9_000, 3, 7)]
+    assert still_after(*looks) == set()
