@@ -1,6 +1,7 @@
 """What judges say of calls of unknown fate, epochs, calms, losses and copies: nothing of sound ones."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -182,10 +183,13 @@ def parked(one: Poison, offset: int, since: timedelta = SECOND) -> Parked:
     return Parked(one.topic, one.partition, offset, one.at + since, one.value, one.cause, one.id)
 
 
-def judged_parked(planted: list[Poison], found: list[Parked], losses: int | None = None) -> set[str]:
+def judged_parked(
+    planted: list[Poison], found: list[Parked], losses: int | None = None, deaths: Sequence[int] = ()
+) -> set[str]:
     findings = Findings()
     lost = [] if losses is None else [START + losses * SECOND]
-    poison.check_parked(findings, "r", planted, found, [], losses=lost)
+    died = [START + death * SECOND for death in deaths]
+    poison.check_parked(findings, "r", planted, found, died, losses=lost)
     return wrong(findings) if findings.checked else set()
 
 
@@ -208,6 +212,13 @@ def test_poison_that_the_broker_lost_at_once_need_not_be_parked() -> None:
     assert judged_parked([HERE], [], losses=5) == set()
     assert judged_parked([HERE], [], losses=50) == {"I9 parked"}
     assert judged_parked([HERE], []) == {"I9 parked"}
+
+
+def test_poison_behind_a_log_that_is_announced_anew_has_more_time_until_it_is_lost() -> None:
+    announcing = range(0, 140, 10)
+    assert judged_parked([HERE], [], losses=155, deaths=announcing) == set()
+    assert judged_parked([HERE], [], losses=165, deaths=announcing) == {"I9 parked"}
+    assert judged_parked([HERE], [], losses=-5, deaths=announcing) == {"I9 parked"}
 
 
 def test_copies_of_poison_are_no_records_of_their_owner() -> None:
