@@ -1,7 +1,6 @@
 """What judges say of calls of unknown fate, epochs, calms, losses and copies: nothing of sound ones."""
 
 import base64
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -183,13 +182,10 @@ def parked(one: Poison, offset: int, since: timedelta = SECOND) -> Parked:
     return Parked(one.topic, one.partition, offset, one.at + since, one.value, one.cause, one.id)
 
 
-def judged_parked(
-    planted: list[Poison], found: list[Parked], losses: int | None = None, deaths: Sequence[int] = ()
-) -> set[str]:
+def judged_parked(planted: list[Poison], found: list[Parked], losses: int | None = None) -> set[str]:
     findings = Findings()
     lost = [] if losses is None else [START + losses * SECOND]
-    died = [START + death * SECOND for death in deaths]
-    poison.check_parked(findings, "r", planted, found, died, losses=lost)
+    poison.check_parked(findings, "r", planted, found, [], losses=lost)
     return wrong(findings) if findings.checked else set()
 
 
@@ -212,13 +208,6 @@ def test_poison_that_the_broker_lost_at_once_need_not_be_parked() -> None:
     assert judged_parked([HERE], [], losses=5) == set()
     assert judged_parked([HERE], [], losses=50) == {"I9 parked"}
     assert judged_parked([HERE], []) == {"I9 parked"}
-
-
-def test_poison_behind_a_log_that_is_announced_anew_has_more_time_until_it_is_lost() -> None:
-    announcing = range(0, 140, 10)
-    assert judged_parked([HERE], [], losses=155, deaths=announcing) == set()
-    assert judged_parked([HERE], [], losses=165, deaths=announcing) == {"I9 parked"}
-    assert judged_parked([HERE], [], losses=-5, deaths=announcing) == {"I9 parked"}
 
 
 def test_copies_of_poison_are_no_records_of_their_owner() -> None:

@@ -178,8 +178,7 @@ def check_parked(
 ) -> list[float]:
     """Each was parked as it was, with its cause, in time, and nothing else was; seconds that it took.
 
-    `losses` are moments at which the broker lost everything: what it lost before its time need not be
-    parked, and `deaths` (where a log is being announced anew, the moments of that too) give it more.
+    `losses` are moments at which the broker lost everything: what it lost before its time was not parked.
     """
     found = {one.place: one for one in parked}
     # A place is taken anew in each life of the broker.
@@ -197,7 +196,7 @@ def check_parked(
     took: list[float] = []
     for one in poisoned:
         parked_one = first.get(one.says) or found.get(one.place)
-        if parked_one is None and any(_is_lost_in_time(one.at, lost, deaths) for lost in losses):
+        if parked_one is None and any(one.at <= lost <= one.at + HEALED_WITHIN for lost in losses):
             continue
         findings.check("I9 parked", parked_one is not None, f"{reader} did not park {one.place}")
         if parked_one is None:
@@ -211,11 +210,6 @@ def check_parked(
         findings.check(promise, after <= within, f"{reader} {one.place} after {after}")
         took.append((kept.since - one.at).total_seconds())
     return took
-
-
-def _is_lost_in_time(at: datetime, lost: datetime, deaths: Sequence[datetime]) -> bool:
-    since, _ = allowance(at, lost, deaths)
-    return at <= lost <= since + HEALED_WITHIN
 
 
 def check_flow(
