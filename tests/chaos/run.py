@@ -154,14 +154,12 @@ def field_of(links: Links) -> Field:
 def tell_ports(links: Links) -> tuple[dict[str, int], int]:
     """Where each process tells how it fares, and the mail door of the second intake."""
     known = links.system.deployment.ports
-    taken = set(known.values())
     ports = {service: known[service] for service in SERVICES}
     for service in SERVICES:
-        port = choose(taken)
-        taken.add(port)
+        port = choose()
         ports[f"{service}-1"] = port
         links.tell(service, {f"DESKLINE_{service.upper()}_HTTP_PORT": str(port)}, 1)
-    smtp = choose(taken)
+    smtp = choose()
     links.tell("intake", {"DESKLINE_INTAKE_SMTP_PORT": str(smtp)}, 1)
     links.tell("intake", FORMS_OF_A_LINE)
     links.tell("gateway", FORMS_EVERYWHERE)

@@ -232,7 +232,7 @@ def test_frame_at_the_border_is_cut_in_its_middle(echo: Echo, proxy: Proxy) -> N
 
 
 def test_target_that_is_not_there_resets_and_is_found_when_it_comes() -> None:
-    port = ports.choose(set())
+    port = ports.choose()
     with Proxy((ports.HOST, port)) as proxy:
         # The reset may come before the client knows that it is connected.
         with contextlib.suppress(ConnectionResetError), connected(proxy) as client:

@@ -61,7 +61,7 @@ class Process:
     """A writer or a follower."""
 
     def __init__(self, script: str, environment: dict[str, str], log: Path) -> None:
-        self.port = ports.choose(set())
+        self.port = ports.choose()
         self.name = environment["DESKLINE_INSTANCE"]
         self.log = log
         owner = {"writer.py": "INTAKE", "follower.py": "TICKETS"}[script]

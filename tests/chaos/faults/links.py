@@ -175,7 +175,7 @@ def _reserved(count: int) -> Iterator[list[int]]:
     with ExitStack() as held:
         free: list[int] = []
         for _ in range(count):
-            free.append(choose(set(free)))
+            free.append(choose())
             # Listening, and past connections that are only waiting to be forgotten, as `choose` looks.
             held.enter_context(socket.create_server((HOST, free[-1])))
         yield free

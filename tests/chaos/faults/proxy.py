@@ -31,7 +31,7 @@ class Proxy:
 
     def __init__(self, target: tuple[str, int], port: int = 0) -> None:
         self.target = target
-        self.port = port or choose(set())
+        self.port = port or choose()
         self.connections = 0
         self._disturbance = Disturbance()
         self._disturbance.flowing.set()

@@ -53,7 +53,9 @@ class Folder:
             if wanted:
                 known[name] = wanted
             elif name not in known:
-                known[name] = ports.choose(set(known.values()))
+                known[name] = ports.choose()
+            # Where one of an earlier run is another's by now, the server that starts there says so.
+            ports.reserve(known[name])
             self._write("ports.json", {key: str(value) for key, value in known.items()})
             return known[name]
 

@@ -1,9 +1,18 @@
-"""Ports on 127.0.0.1: chosen once, remembered, and refused in one clear line when taken."""
+"""Ports on 127.0.0.1: chosen once, reserved, remembered, and refused in one clear line when taken.
+
+Nobody listens yet at a port that was just chosen, nor at one whose server is being restarted. So that no
+other stack of the same person takes it meanwhile, the process that chose it holds a lock on the byte of that
+number in a file that they share. The kernel gives the lock back when the process ends, however it ends.
+"""
 
 import contextlib
+import fcntl
 import os
 import secrets
 import socket
+import tempfile
+import threading
+from functools import cache
 from pathlib import Path
 
 from deskline_local.errors import PortTaken, StackError
@@ -36,8 +45,30 @@ def from_environment(variable: str, default: int = 0) -> int:
     return int(value)
 
 
-def choose(taken: set[int]) -> int:
-    """A free port below the kernel's range for outgoing connections.
+@cache
+def _book() -> int:
+    """The open file of reservations; it stays open, for closing it once would give back every lock."""
+    path = Path(tempfile.gettempdir(), f"deskline-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+_guard = threading.RLock()
+_reserved: set[int] = set()
+
+
+def reserve(port: int) -> bool:
+    """Keep other processes from choosing the port until this one ends; False where one of them came first."""
+    with _guard:
+        try:
+            fcntl.lockf(_book(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except (BlockingIOError, PermissionError):
+            return False
+        _reserved.add(port)
+        return True
+
+
+def choose() -> int:
+    """A free port that no other stack has chosen, below the kernel's range for outgoing connections.
 
     Inside that range a client that keeps calling a killed server can be given the server's own port,
     connect to itself and hold the port when the server comes back.
@@ -49,8 +80,9 @@ def choose(taken: set[int]) -> int:
         highest = HIGHEST
     for _ in range(ATTEMPTS):
         port = LOWEST + secrets.randbelow(highest - LOWEST)
-        if port not in taken and is_free(port):
-            return port
+        with _guard:
+            if port not in _reserved and is_free(port) and reserve(port):
+                return port
     message = f"no free port between {LOWEST} and {highest}"
     raise PortTaken(message)
 

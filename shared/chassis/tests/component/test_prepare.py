@@ -131,7 +131,7 @@ def test_a_server_that_does_not_answer_is_named(
     site: Site, monkeypatch: pytest.MonkeyPatch, server: str
 ) -> None:
     monkeypatch.setattr(prepare_module, "PATIENCE_SECONDS", 1.0)
-    port = choose(set())
+    port = choose()
     if server == "Kafka":
         site.set("DESKLINE_KAFKA", f"127.0.0.1:{port}")
     else:
