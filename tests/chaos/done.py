@@ -38,7 +38,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Announced:
-    """Logs announced anew, from the loss until the last owner was through; `events` were left when it healed.
+    """Logs announced anew, from the loss until the last reader was through; `events` were left at first.
 
     What is new comes after all that is old, so that everything which follows from it waits meanwhile.
     """

@@ -61,7 +61,7 @@ def happened(run: Run, seconds: float) -> Happened:
             f"{len(done.healed)} times healed, at most after {slowest[1]:.1f} s ({slowest[0]})",
             (
                 f"{len(done.announced)} times logs were still being announced anew by then,"
-                f" at most until {longest:.1f} s after the loss"
+                f" and read by all at most {longest:.1f} s after the loss"
             ),
         ],
     )

@@ -24,6 +24,7 @@ BLUR = timedelta(milliseconds=300)
 PROBE_SECONDS = 2.0
 ASK_SECONDS = 5.0
 BEHIND = 100
+EVENTS = "deskline.%.events"
 RELAY = "SELECT position, coalesce((SELECT max(id) FROM events), 0) - position FROM relay"
 """Where an owner's relay is, and how many events it has not announced."""
 
@@ -128,17 +129,25 @@ class Watch:
 
     def _behind(self, owner: str, reader: str) -> int:
         """Events that the owner has not announced, and records that the reader has not passed."""
-        positions = (
-            f"SELECT topic, partition, next_offset FROM positions WHERE topic = 'deskline.{owner}.events'"
-        )
         ((_, unannounced),) = rows(self.system.owner_url(owner), RELAY)
+        return int(unannounced) + self._unread(reader, f"deskline.{owner}.events")
+
+    def unread(self) -> int | None:
+        """Records that the reader which is furthest behind has not passed; None while that can't be asked."""
+        try:
+            return max(self._unread(reader, EVENTS) for reader in READS)
+        except (psycopg.Error, KafkaError, OSError, TimeoutError):
+            return None
+
+    def _unread(self, reader: str, topics: str) -> int:
+        statement = f"SELECT topic, partition, next_offset FROM positions WHERE topic LIKE '{topics}'"
         found = {
             TopicPartition(topic, number): offset
-            for topic, number, offset in rows(self.system.owner_url(reader), positions)
+            for topic, number, offset in rows(self.system.owner_url(reader), statement)
         }
         ends = asyncio.run(self._ends(list(found)))
-        behind: int = unannounced + sum(abs(ends[place] - offset) for place, offset in found.items())
-        return behind
+        # A position behind the end is one in what a wiped broker had: all of it is still to come.
+        return sum(end - found[place] if end >= found[place] else end for place, end in ends.items())
 
     def terms(self, owner: str) -> int:
         """How many leaders the owner's relay has had."""
