@@ -13,6 +13,7 @@ import pytest
 from tests.chaos.faults import group, records, servers
 from tests.chaos.faults.crash_points import killed_at
 from tests.chaos.faults.links import Links
+from tests.chaos.watch import Watch
 from tests.judging import everything, poison
 from tests.judging.poison import Poison
 from tests.judging.settling import READS, quiet
@@ -176,6 +177,17 @@ def test_records_come_again_and_from_the_future(scene: Scene) -> None:
         ]
         assert cause.startswith(one.cause)
     scene.planted += [one for future in planted for one in future.all]
+    scene.settle()
+
+
+def test_watch_tells_how_much_is_unread(scene: Scene) -> None:
+    watch = Watch(scene.links.system, {})
+    until("all is read", lambda: watch.unread() == 0, HEAL_SECONDS)
+    scene.links.all()["analytics", "kafka"].half_open()
+    scene.write(5)
+    until("analytics does not read", lambda: (watch.unread() or 0) >= 5, HEAL_SECONDS)
+    scene.links.heal()
+    until("all is read again", lambda: watch.unread() == 0, HEAL_SECONDS)
     scene.settle()
 
 
