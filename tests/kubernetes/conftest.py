@@ -9,7 +9,8 @@ from typing import Final
 import pytest
 from tests.kubernetes.cluster import Cluster, connected, say
 from tests.kubernetes.deployment import ROOT, Deployed, installed, reached
-from tests.kubernetes.forwards import free_port
+
+from deskline_local.ports import choose
 
 FOLDER: Final = ROOT / ".deskline" / "kubernetes"
 
@@ -30,7 +31,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def deployed(cluster: Cluster) -> Iterator[Deployed]:
-    kafka_port = free_port()
+    kafka_port = choose()
     with installed(cluster, FOLDER, kafka_port), reached(cluster, FOLDER, kafka_port) as found:
         say("installed, and its doors reached")
         yield found

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.kubernetes.cluster import NAMESPACE, Cluster, ClusterError, Pod, say, until
-from tests.kubernetes.forwards import Forward, free_port
+from tests.kubernetes.forwards import Forward
 
+from deskline_local.ports import choose
 from deskline_local.site import ExternalSite
 
 ROOT: Final = Path(__file__).parents[2]
@@ -120,7 +121,7 @@ def keep_what_happened(cluster: Cluster, folder: Path) -> None:
 def reached(cluster: Cluster, folder: Path, kafka_port: int) -> Iterator[Deployed]:
     """With ways to its doors and servers, and the variables that name them."""
     ports = {"gateway": 8080, "intake": 2525, "mailbox": 8025, "postgres": 5432, "kafka": kafka_port}
-    local = {kind: kafka_port if kind == "kafka" else free_port() for kind in ports}
+    local = {kind: kafka_port if kind == "kafka" else choose() for kind in ports}
     with ExitStack() as held:
         forwards = [Forward(cluster, kind, ports[kind], local[kind], folder) for kind in ports]
         for forward in forwards:

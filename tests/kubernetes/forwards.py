@@ -14,13 +14,6 @@ LOOK_SECONDS: Final = 0.5
 FORWARD: Final = ("kubectl", "--namespace", NAMESPACE, "port-forward", "--address=127.0.0.1")
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 class Forward:
     """One port of 127.0.0.1 that leads to a ready Pod of a kind, as a Service would."""
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +32,7 @@ from deskline_chassis.postgres import Database
 from deskline_chassis.reader import Reader
 from deskline_chassis.relay import Relay
 from deskline_events.facts import Fact
+from deskline_local.ports import choose
 from deskline_local.stack import ServiceDatabase, Stack
 
 PARTITIONS = 3
@@ -274,8 +274,7 @@ def until() -> Callable[..., None]:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return choose()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from deskline_chassis.http import Problem, create_app, serve_http
 from deskline_chassis.loops import Beat, FatalLoopError
 from deskline_chassis.runtime import Runtime
 from deskline_chassis.telemetry import configure_tracing, shutdown_tracing
+from deskline_local.ports import choose
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -276,14 +277,9 @@ def test_gateways_traceparent_is_followed(spans: Lines) -> None:
     assert (span["trace_id"], span["parent_id"]) == (SAMPLED[3:35], SAMPLED[36:52])
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 def test_server_answers_beats_and_ends_when_told() -> None:
     async def scenario() -> tuple[int, bool, str | None]:
-        world, port = World(), free_port()
+        world, port = World(), choose()
         beat, stop = Beat(), asyncio.Event()
         serving = asyncio.ensure_future(serve_http(world.app, "127.0.0.1", port)(beat, stop))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
