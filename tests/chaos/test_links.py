@@ -1,13 +1,11 @@
 """What each process is told: the proxies' addresses alone, and the faults that it is armed with."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
 import pytest
-from tests.chaos.faults import links as links_module
 from tests.chaos.faults.links import Links, NotPassedError
 from tests.chaos.faults.records import mixed_streams
 from tests.chaos.launched import CRASH_AT
@@ -92,20 +90,3 @@ def test_mixing_keeps_each_streams_order() -> None:
         offsets = [one.offset for one in mixed if one.key == key]
         assert offsets == sorted(offsets)
     assert [one.offset for one in mixed] != list(range(45))
-
-
-def test_port_of_a_connection_that_waits_to_be_forgotten_is_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server((HOST, 0)) as listening:
-        port = listening.getsockname()[1]
-        caller = socket.create_connection((HOST, port))
-        called, _ = listening.accept()
-    # Who closes first remembers the connection for a while, as a broker does that ends under load.
-    called.close()
-    assert caller.recv(1) == b""
-    caller.close()
-    monkeypatch.setattr(links_module, "choose", lambda taken: port)
-    with socket.socket() as plain, pytest.raises(OSError, match="in use"):
-        plain.bind((HOST, port))
-    with links_module._reserved(1) as free:
-        assert free == [port]
-        assert not is_free(port)

@@ -1,9 +1,8 @@
 """A system whose every link goes through a proxy of its own, and whose processes may be armed with faults."""
 
-import socket
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -51,17 +50,16 @@ class Links:
     """
 
     def __init__(self, folder: Path, doors: Doors, trace_sample: float) -> None:
-        with _reserved(2 * len(SERVICES) + len(_LINKS)) as free:
-            listeners = {service: Listener(free.pop(), free.pop()) for service in SERVICES}
-            stack = open_stack(folder / "stack", "processes", listeners=listeners)
-            self.system = System(folder, doors, stack=stack, trace_sample=trace_sample, launch=self)
-            if not isinstance(stack.postgres, PostgresProcess):
-                raise TypeError("PostgreSQL is no process of ours")
-            behind = self.system.deployment.ports | {"postgres": stack.postgres.port}
-            self._proxies: dict[Link, Proxy] = {
-                **{(name, "kafka"): Proxy((HOST, at.port), at.advertised) for name, at in listeners.items()},
-                **{(name, to): Proxy((HOST, behind[to]), free.pop()) for name, to in _LINKS},
-            }
+        listeners = {service: Listener(choose(), choose()) for service in SERVICES}
+        stack = open_stack(folder / "stack", "processes", listeners=listeners)
+        self.system = System(folder, doors, stack=stack, trace_sample=trace_sample, launch=self)
+        if not isinstance(stack.postgres, PostgresProcess):
+            raise TypeError("PostgreSQL is no process of ours")
+        behind = self.system.deployment.ports | {"postgres": stack.postgres.port}
+        self._proxies: dict[Link, Proxy] = {
+            **{(name, "kafka"): Proxy((HOST, at.port), at.advertised) for name, at in listeners.items()},
+            **{(name, to): Proxy((HOST, behind[to])) for name, to in _LINKS},
+        }
         self._asked: dict[tuple[str, int | None], dict[str, str]] = {}
         self._started: dict[tuple[str, int], tuple[dict[str, str], dict[str, str]]] = {}
 
@@ -167,15 +165,3 @@ def _at(url: str, port: int) -> str:
     parts = urlsplit(url)
     who, at, _ = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{who}{at}{HOST}:{port}"))
-
-
-@contextmanager
-def _reserved(count: int) -> Iterator[list[int]]:
-    """Ports that nobody else is given before the block ends."""
-    with ExitStack() as held:
-        free: list[int] = []
-        for _ in range(count):
-            free.append(choose())
-            # Listening, and past connections that are only waiting to be forgotten, as `choose` looks.
-            held.enter_context(socket.create_server((HOST, free[-1])))
-        yield free
