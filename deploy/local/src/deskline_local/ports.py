@@ -58,10 +58,11 @@ _reserved: set[int] = set()
 
 def reserve(port: int) -> bool:
     """Keep other processes from choosing the port until this one ends; False where one of them came first."""
+    book = _book()
     with _guard:
         try:
-            fcntl.lockf(_book(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-        except (BlockingIOError, PermissionError):
+            fcntl.lockf(book, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except (BlockingIOError, PermissionError):  # POSIX leaves open which of them it is
             return False
         _reserved.add(port)
         return True
