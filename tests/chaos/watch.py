@@ -146,13 +146,18 @@ class Watch:
             for topic, number, offset in rows(self.system.owner_url(reader), statement)
         }
         ends = asyncio.run(self._ends(list(found)))
-        # A position behind the end is one in what a wiped broker had: all of it is still to come.
-        return sum(end - found[place] if end >= found[place] else end for place, end in ends.items())
+        return sum(_to_pass(found[place], end) for place, end in ends.items())
 
     def terms(self, owner: str) -> int:
         """How many leaders the owner's relay has had."""
         ((term,),) = rows(self.system.owner_url(owner), "SELECT term FROM relay")
         return int(term)
+
+
+def _to_pass(position: int, end: int) -> int:
+    # Beyond the end lies what the broker lost, which the reader has not noticed: it has not caught up with
+    # anything, however little is there by now.
+    return end - position if position <= end else position
 
 
 def seconds_until(holds: object, within: float) -> float:
